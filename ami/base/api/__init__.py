@@ -1,0 +1,1 @@
+"""What every API view shares: JSON, pages, filters, permissions, errors. Knows no model of ours."""

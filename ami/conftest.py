@@ -1,0 +1,16 @@
+"""What every test session needs: the queue's connection closed before its server stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ami.taskqueue.event_loop import shutdown
+
+
+@pytest.fixture(scope="session", autouse=True)
+def close_queue_connection() -> Iterator[None]:
+    """Leave the servers before the session stops them."""
+    yield
+    shutdown()

@@ -1,0 +1,102 @@
+"""dispatch check: jobs whose dispatch is unfinished, or whose queue lost something, are dispatched again.
+
+It never touches NATS state itself: it reads, compares with the ledger, and enqueues. While a slice is at work
+(a live claim) it leaves the job alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from ami.base.database import rows
+from ami.jobs import ledger, logs
+from ami.jobs.dispatcher import dispatcher
+from ami.jobs.health.report import Report
+from ami.jobs.lifecycle.publish import unpublished_rows
+from ami.jobs.models import Job
+from ami.jobs.states import RUNNING, DispatchMode, TaskState
+from ami.taskqueue import QueueError, TaskQueueManager
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the job's row said before the stream was looked at."""
+
+    job_id: int
+    run: int
+    epoch: int
+    published_to: int
+
+
+def check_dispatch() -> Report:
+    """Look at every running job once. Safe to run twice: dispatching is claimed, rebuilding conditional."""
+    report = Report()
+    idle = Q(driver_until__isnull=True) | Q(driver_until__lt=Now())
+    jobs = Job.objects.filter(idle, status__in=RUNNING, dispatch_mode=DispatchMode.ASYNC_API)
+    for job in jobs.order_by("pk").iterator():
+        report.checked += 1
+        try:
+            needed = _needs_dispatch(job)
+        except QueueError as error:
+            report.unfixable += 1
+            logs.logger.warning("health.queue_unavailable", job_id=job.pk, error=error.message)
+            break
+        if needed and dispatcher().dispatch(job.pk):
+            report.fixed += 1
+        elif needed:
+            report.unfixable += 1
+    return report
+
+
+def _needs_dispatch(job: Job) -> bool:
+    """Whether dispatching has something to do for this job. Raises QueueError when NATS does not answer."""
+    if job.collected_at is None:
+        return True
+    if ledger.count(job.pk).open == 0:
+        dispatcher().refresh(job.pk)
+        return False
+    queue = TaskQueueManager()
+    if not job.queue_epoch or not queue.exists(job.pk, job.queue_epoch):
+        return True
+    standing = queue.message_count(job.pk)
+    if standing is None:
+        return True
+    if standing < settings.DISPATCH_WINDOW / 2 and unpublished_rows(job.pk):
+        return True
+    return _lost_messages(_Seen(job.pk, job.run, job.queue_epoch, job.published_to), standing)
+
+
+def _lost_messages(seen: _Seen, standing: int) -> bool:
+    """Whether the stream holds fewer messages than the ledger published, twice in a row.
+
+    Then the epoch is raised, so that the dispatch which the caller enqueues builds the queue anew. Once is no
+    evidence: a result may be accepted between looking at the stream and counting rows.
+    """
+    published = rows(
+        "SELECT count(*) FROM jobs_jobtask WHERE job_id = %s AND status = %s AND position <= %s",
+        [seen.job_id, TaskState.PENDING, seen.published_to],
+    )[0][0]
+    mark = {"run": seen.run, "epoch": seen.epoch}
+    same = Job.objects.filter(pk=seen.job_id, run=seen.run, queue_epoch=seen.epoch, status__in=RUNNING)
+    if standing >= published:
+        same.filter(dispatch_seen__isnull=False).update(dispatch_seen=None)
+        return False
+    idle = same.filter(Q(driver_until__isnull=True) | Q(driver_until__lt=Now()))
+    if idle.filter(dispatch_seen=mark).update(
+        queue_epoch=F("queue_epoch") + 1, published_to=0, dispatch_seen=None
+    ):
+        logs.write_one(
+            seen.job_id,
+            "job.messages_lost",
+            f"The queue holds {standing:,} messages for {published:,} waiting images: it is built anew.",
+            "WARNING",
+            standing=standing,
+            waiting=published,
+        )
+        return True
+    idle.update(dispatch_seen=mark)
+    return False

@@ -1,0 +1,155 @@
+"""advance: carry what the ledger says to where people look: pending sets and stages.
+
+The ledger is the truth; this is a projection, written at most once a second per job, with one trailing refresh
+that catches what the last second left out, and that tries to finish the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from ami.base.database import execute
+from ami.base.failpoints import hit
+from ami.jobs import ledger
+from ami.jobs.dispatcher import dispatcher
+from ami.jobs.lifecycle.finish import finish_job
+from ami.jobs.lifecycle.publish import rebuild_pending_sets, unpublished_rows
+from ami.jobs.models import Job, JobStage
+from ami.jobs.progress import Counts, ml_stages
+from ami.jobs.states import RUNNING, JobState
+from ami.taskqueue import AsyncJobStateManager, PendingStateUnavailable, QueueError, TaskQueueManager
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Images of one job whose outcome became final in the ledger."""
+
+    processed: Sequence[int] = ()
+    failed: Sequence[int] = ()
+
+
+def advance(job_id: int, settled: Settled) -> bool:
+    """Update pending sets, and progress if it is due; True when nothing seems open, so that finish is worth a try.
+
+    Safe to run twice and to leave out: the trailing refresh and the health checks make up for it.
+    """
+    nothing_pending = _update_pending_sets(job_id, settled)
+    hit("advance.after_pending")
+    if not nothing_pending and not _take_turn(job_id):
+        request_refresh(job_id, settings.PROGRESS_INTERVAL_SECONDS)
+        return False
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        return False
+    counts = _project(job)
+    hit("advance.after_projection")
+    if counts.open and not job.is_final:
+        _ask_for_refill(job)
+    return counts.open == 0
+
+
+def request_refresh(job_id: int, delay: float = 0.0) -> None:
+    """Ask for one refresh in the background; many requests within the delay become one."""
+    asked = execute(
+        """UPDATE jobs_job SET refresh_due_at = clock_timestamp() + make_interval(secs => %s)
+        WHERE id = %s AND (refresh_due_at IS NULL OR refresh_due_at < clock_timestamp())""",
+        [delay, job_id],
+    )
+    if asked:
+        dispatcher().refresh(job_id, delay=delay)
+
+
+def refresh_job(job_id: int) -> Counts | None:
+    """Project the job's stages from the ledger, then try to finish it; None when the job is gone.
+
+    Safe to run at any time: the projection is computed under a lock on the stages, so a later one never
+    shows less than an earlier one.
+    """
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        return None
+    counts = _project(job)
+    if counts.open == 0 and not job.is_final and finish_job(job_id, counts):
+        job.refresh_from_db()
+        _project(job)
+    elif counts.open and not job.is_final:
+        _ask_for_refill(job)
+    return counts
+
+
+def _project(job: Job) -> Counts:
+    with transaction.atomic():
+        stages = {
+            stage.key: stage
+            for stage in JobStage.objects.select_for_update(no_key=True).filter(job_id=job.pk).order_by("pk")
+        }
+        counts = ledger.count(job.pk)
+        status = JobState(Job.objects.values_list("status", flat=True).get(pk=job.pk))
+        Job.objects.filter(pk=job.pk).update(projected_at=Now(), refresh_due_at=None)
+        if not stages:
+            return counts
+        wanted = ml_stages(
+            counts,
+            status=status,
+            collected=job.collected_at is not None,
+            threshold=settings.FAILURE_THRESHOLD,
+            delay=job.delay,
+        )
+        changed = []
+        for stage in wanted:
+            row = stages.get(stage.key)
+            if row is None:
+                continue
+            row.status, row.progress = stage.status, stage.progress
+            row.params = [figure.as_wire() for figure in stage.figures]
+            changed.append(row)
+        JobStage.objects.bulk_update(changed, ["status", "progress", "params"])
+    return counts
+
+
+def _take_turn(job_id: int) -> bool:
+    """Whether a projection is due; the one who gets the turn makes it."""
+    return bool(
+        execute(
+            """UPDATE jobs_job SET projected_at = clock_timestamp() WHERE id = %s
+            AND (projected_at IS NULL OR projected_at < clock_timestamp() - make_interval(secs => %s))""",
+            [job_id, settings.PROGRESS_INTERVAL_SECONDS],
+        )
+    )
+
+
+def _update_pending_sets(job_id: int, settled: Settled) -> bool:
+    """Take settled images out of the Redis sets; True when they say that nothing is left."""
+    final = [*settled.processed, *settled.failed]
+    try:
+        update = AsyncJobStateManager(job_id).settle_batch(
+            processed=final, saved=final, failed=settled.failed
+        )
+    except PendingStateUnavailable as error:
+        logger.info("pending_sets.unavailable", job_id=job_id, error=error.message)
+        return False
+    if update is None:
+        if Job.objects.filter(pk=job_id, status__in=RUNNING).exists() and _take_turn(job_id):
+            rebuild_pending_sets(job_id)
+        return False
+    return update.remaining == 0
+
+
+def _ask_for_refill(job: Job) -> None:
+    """Ask for more publishing when the stream ran half empty while the ledger still has unpublished rows."""
+    if job.collected_at is None or not job.queue_epoch or not unpublished_rows(job.pk):
+        return
+    try:
+        standing = TaskQueueManager().message_count(job.pk)
+    except QueueError:
+        return
+    if standing is not None and standing < settings.DISPATCH_WINDOW / 2:
+        dispatcher().dispatch(job.pk)

@@ -1,0 +1,76 @@
+"""The inbox row in a saver's hands: claim it, note what is being done to it, close it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.conf import settings
+
+from ami.base.database import execute, rows
+from ami.jobs.lifecycle.inbox_body import AcceptedItem, unpack_body
+
+
+@dataclass(slots=True)
+class ClaimedRow:
+    """One inbox row that this process may save until its claim is over."""
+
+    id: int
+    job_id: int
+    tries: int
+    applied: bool
+    body: bytes
+    kills: dict[int, int] = field(default_factory=dict)
+    """Per image: how many tries died while it was the item in hand."""
+
+    def items(self) -> list[AcceptedItem]:
+        """The accepted results. Raises ValueError when the body cannot be read."""
+        return unpack_body(self.body)
+
+
+def claim(inbox_id: int) -> ClaimedRow | None:
+    """Take the row for `CLAIM_SECONDS`; None when it is gone or in somebody else's hands."""
+    found = rows(
+        """UPDATE jobs_inboxentry SET tries = tries + 1,
+            claimed_until = clock_timestamp() + make_interval(secs => %s)
+        WHERE id = %s AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+        RETURNING id, job_id, tries, applied_at IS NOT NULL, body, in_hand""",
+        [settings.CLAIM_SECONDS, inbox_id],
+    )
+    if not found:
+        return None
+    row_id, job_id, tries, applied, body, in_hand = found[0]
+    row = ClaimedRow(row_id, job_id, tries, applied, bytes(body))
+    notes: dict[str, Any] = orjson.loads(in_hand) if isinstance(in_hand, str) else in_hand or {}
+    row.kills = {int(image): count for image, count in notes.get("kills", {}).items()}
+    if (image := notes.get("image")) is not None:
+        row.kills[image] = row.kills.get(image, 0) + 1
+    return row
+
+
+def note_in_hand(row: ClaimedRow, image_id: int | None) -> None:
+    """Write down which item is being saved, so that a death now is counted against it; also holds the claim."""
+    notes = {"image": image_id, "kills": {str(image): count for image, count in row.kills.items()}}
+    execute(
+        """UPDATE jobs_inboxentry SET in_hand = %s::jsonb,
+            claimed_until = clock_timestamp() + make_interval(secs => %s) WHERE id = %s""",
+        [orjson.dumps(notes).decode(), settings.CLAIM_SECONDS, row.id],
+    )
+
+
+def mark_applied(row: ClaimedRow) -> None:
+    """Say that every item has its outcome; call in the transaction that gave the last one its outcome."""
+    execute(
+        "UPDATE jobs_inboxentry SET applied_at = clock_timestamp(), in_hand = NULL WHERE id = %s", [row.id]
+    )
+
+
+def put_back(row: ClaimedRow) -> None:
+    """End the claim now, so that the next try need not wait for it to lapse."""
+    execute("UPDATE jobs_inboxentry SET claimed_until = NULL WHERE id = %s AND applied_at IS NULL", [row.id])
+
+
+def close(row: ClaimedRow) -> None:
+    """Delete a row whose items all have their outcome."""
+    execute("DELETE FROM jobs_inboxentry WHERE id = %s AND applied_at IS NOT NULL", [row.id])

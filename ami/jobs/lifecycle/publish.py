@@ -1,0 +1,168 @@
+"""publish: put pending images into the job's stream, a window at a time, in ledger order.
+
+A row that was never published is never lost: `published_to` moves only after the server confirmed, and only
+while this slice holds the claim of this run and this epoch. Only this module creates streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import structlog
+from django.conf import settings
+
+from ami.base.database import execute, rows
+from ami.base.failpoints import hit
+from ami.jobs import logs
+from ami.jobs.lifecycle import claims
+from ami.jobs.lifecycle.claims import Claim
+from ami.jobs.states import TaskState
+from ami.taskqueue import (
+    AsyncJobStateManager,
+    PendingStateUnavailable,
+    QueueMissing,
+    TaskMessage,
+    TaskQueueManager,
+)
+
+logger = structlog.get_logger(__name__)
+
+CHUNK = 5_000
+"""Messages published between two extensions of the claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where publishing stands: the epoch it publishes into and the last confirmed position."""
+
+    epoch: int
+    position: int
+
+
+def publish_slice(claim: Claim, out_of_time: Callable[[], bool]) -> bool:
+    """Publish until the window is full, nothing is left, or the slice's time is over.
+
+    Returns whether another slice should follow at once. Raises QueueUnavailable when NATS does not answer.
+    Safe to run twice: message ids make a repeated publish a no-op, and the ledger judges every delivery.
+    """
+    cursor = ensure_queue(claim)
+    if cursor is None:
+        return False
+    queue = TaskQueueManager()
+    standing = queue.message_count(claim.job_id)
+    if standing is None:
+        return True  # it vanished just now: the next slice builds it anew
+    room = settings.DISPATCH_WINDOW - standing
+    published = 0
+    while room > 0 and not out_of_time():
+        batch = _next_rows(claim.job_id, cursor.position, min(CHUNK, room))
+        if not batch:
+            break
+        hit("publish.half" if published else "publish.first")
+        try:
+            confirmed = queue.publish(
+                claim.job_id,
+                cursor.epoch,
+                [TaskMessage(image, run, reopened) for _, image, run, reopened in batch],
+            )
+        except QueueMissing:
+            return True
+        if confirmed == 0:
+            return True
+        cursor = Cursor(cursor.epoch, batch[confirmed - 1][0])
+        if not _store(claim, cursor):
+            return False
+        published += confirmed
+        room -= confirmed
+    if published:
+        logs.write_one(
+            claim.job_id, "job.published", f"Published {published:,} images to the queue.", count=published
+        )
+    return out_of_time() and room > 0 and bool(_next_rows(claim.job_id, cursor.position, 1))
+
+
+def ensure_queue(claim: Claim) -> Cursor | None:
+    """The stream to publish into, made anew under the next epoch if it is missing; None if the claim is lost."""
+    epoch, position = rows("SELECT queue_epoch, published_to FROM jobs_job WHERE id = %s", [claim.job_id])[0]
+    queue = TaskQueueManager()
+    if epoch and queue.exists(claim.job_id, epoch):
+        return Cursor(epoch, position)
+    raised = execute(
+        """UPDATE jobs_job SET queue_epoch = %s, published_to = 0, dispatch_seen = NULL
+        WHERE id = %s AND queue_epoch = %s AND run = %s AND driver = %s
+            AND status IN ('PENDING', 'STARTED', 'RETRY')""",
+        [epoch + 1, claim.job_id, epoch, claim.run, claim.driver],
+    )
+    if not raised:
+        return None
+    hit("publish.after_epoch")
+    queue.create(claim.job_id, epoch + 1)
+    if epoch:
+        logs.write_one(
+            claim.job_id,
+            "job.queue_rebuilt",
+            "The queue was missing and is rebuilt from the ledger.",
+            "WARNING",
+        )
+    rebuild_pending_sets(claim.job_id)
+    return Cursor(epoch + 1, 0)
+
+
+def rebuild_pending_sets(job_id: int) -> None:
+    """Write the Redis index of a job anew from the ledger; without Redis, go on without it."""
+    try:
+        AsyncJobStateManager(job_id).rebuild(
+            pending_process=_image_ids(job_id, [TaskState.PENDING]),
+            pending_results=_image_ids(job_id, [TaskState.PENDING, TaskState.RECEIVED]),
+            failed=_image_ids(job_id, [TaskState.FAILED]),
+            total=rows("SELECT count(*) FROM jobs_jobtask WHERE job_id = %s", [job_id])[0][0],
+        )
+    except PendingStateUnavailable as error:
+        logger.warning("pending_sets.not_rebuilt", job_id=job_id, error=error.message)
+
+
+def unpublished_rows(job_id: int) -> bool:
+    """Whether pending rows stand beyond the publish cursor."""
+    return bool(
+        rows(
+            """SELECT 1 FROM jobs_jobtask t JOIN jobs_job j ON j.id = t.job_id
+            WHERE j.id = %s AND t.position > j.published_to AND t.status = %s LIMIT 1""",
+            [job_id, TaskState.PENDING],
+        )
+    )
+
+
+def _next_rows(job_id: int, after: int, limit: int) -> list[tuple[int, int, int, int]]:
+    return [
+        (row[0], row[1], row[2], row[3])
+        for row in rows(
+            """SELECT position, image_id, run, reopened FROM jobs_jobtask
+            WHERE job_id = %s AND position > %s AND status = %s ORDER BY position LIMIT %s""",
+            [job_id, after, TaskState.PENDING, limit],
+        )
+    ]
+
+
+def _store(claim: Claim, cursor: Cursor) -> bool:
+    """Remember what is confirmed and hold the claim for longer; False when run, epoch or driver changed."""
+    stored = execute(
+        "UPDATE jobs_job SET published_to = %s WHERE id = %s AND driver = %s AND run = %s AND queue_epoch = %s",
+        [cursor.position, claim.job_id, claim.driver, claim.run, cursor.epoch],
+    )
+    return bool(stored) and claims.extend(claim)
+
+
+def _image_ids(job_id: int, states: list[TaskState]) -> Iterator[int]:
+    """Image ids of a job in these states, streamed in blocks so that memory stays flat."""
+    after = 0
+    while True:
+        block = rows(
+            """SELECT image_id FROM jobs_jobtask
+            WHERE job_id = %s AND image_id > %s AND status = ANY(%s) ORDER BY image_id LIMIT 20000""",
+            [job_id, after, [int(state) for state in states]],
+        )
+        if not block:
+            return
+        yield from (row[0] for row in block)
+        after = block[-1][0]

@@ -1,0 +1,225 @@
+"""reserve: hand out tasks with a lease. NATS delivers, the ledger decides.
+
+Every fetched message is judged by its ledger row, locked, in one transaction; only what that transaction leased
+is handed out. What happens to the message follows from the row (the table in docs/reference/lifecycle.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, transaction
+
+from ami.base.database import rows
+from ami.base.failpoints import hit
+from ami.jobs import ledger
+from ami.jobs.ledger import Failure, LockedTask
+from ami.jobs.lifecycle.advance import request_refresh
+from ami.jobs.lifecycle.holders import Worker
+from ami.jobs.lifecycle.leases import signer
+from ami.jobs.states import ErrorCode, TaskState
+from ami.main.media import capture_url
+from ami.taskqueue import (
+    Ack,
+    Action,
+    InProgress,
+    Lease,
+    Nak,
+    QueueError,
+    ReservedMessage,
+    ReserveRequest,
+    TaskQueueManager,
+)
+
+logger = structlog.get_logger(__name__)
+
+Key = tuple[int, int]
+"""Job id and image id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedTask:
+    """One image in a worker's hands until its lease is over."""
+
+    job_id: int
+    image_id: int
+    image_url: str
+    token: str
+    attempt: int
+
+
+class Verdict(Enum):
+    """What the ledger says about a delivered message."""
+
+    HAND_OUT = auto()
+    EXHAUSTED = auto()
+    NO_FILE = auto()
+    CAPTURE_GONE = auto()
+    WAIT = auto()
+    BEING_SAVED = auto()
+    SETTLED = auto()
+
+
+def judge(task: LockedTask | None, message_run: int, url: str | None, max_attempts: int) -> Verdict:
+    """What to do with a message. `url` is the capture's, "" if it has no file, None if the capture is gone."""
+    if task is None or task.run != message_run or task.is_final:
+        return Verdict.SETTLED
+    if task.status == TaskState.RECEIVED:
+        return Verdict.BEING_SAVED
+    if task.lease_left > 0 or task.wait_left > 0:
+        return Verdict.WAIT
+    if url is None:
+        return Verdict.CAPTURE_GONE
+    if not url:
+        return Verdict.NO_FILE
+    return Verdict.HAND_OUT if task.used_attempts < max_attempts else Verdict.EXHAUSTED
+
+
+@dataclass(slots=True)
+class _Decisions:
+    """What one transaction decided about a fetched batch."""
+
+    tasks: list[ReservedTask] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    failed_in: set[int] = field(default_factory=set)
+    surplus: bool = False
+
+
+def reserve_tasks(requests: Sequence[ReserveRequest], *, worker: Worker, base_url: str) -> list[ReservedTask]:
+    """Fetch and lease tasks for a worker; at most as many as the requests ask for, perhaps none.
+
+    The caller checked that the jobs serve tasks and that the worker may have them. `base_url` makes links to
+    local media absolute. Raises QueueUnavailable when NATS does not answer; not safe to repeat blindly (each
+    call leases more), but what a lost answer leased comes back when the lease is over.
+    """
+    queue = TaskQueueManager()
+    decided = _fetch_and_lease(queue, requests, worker, base_url)
+    if decided.surplus and len(decided.tasks) < sum(request.count for request in requests):
+        again = _still_wanted(requests, decided.tasks)
+        decided.tasks += _fetch_and_lease(queue, again, worker, base_url).tasks
+    return decided.tasks
+
+
+def _still_wanted(requests: Sequence[ReserveRequest], tasks: Sequence[ReservedTask]) -> list[ReserveRequest]:
+    wanted = []
+    for request in requests:
+        missing = request.count - sum(1 for task in tasks if task.job_id == request.job_id)
+        if missing > 0:
+            wanted.append(ReserveRequest(request.job_id, request.epoch, missing))
+    return wanted
+
+
+def _fetch_and_lease(
+    queue: TaskQueueManager, requests: Sequence[ReserveRequest], worker: Worker, base_url: str
+) -> _Decisions:
+    messages = queue.reserve(requests)
+    if not messages:
+        return _Decisions()
+    try:
+        with transaction.atomic():
+            decided = _decide(messages, worker, base_url)
+            hit("reserve.before_commit")
+    except DatabaseError:
+        _settle(queue, [Nak(message.delivery, 0) for message in messages])
+        raise
+    hit("reserve.after_commit")
+    _settle(queue, decided.actions)
+    for job_id in decided.failed_in:
+        request_refresh(job_id)
+    return decided
+
+
+def _settle(queue: TaskQueueManager, actions: Sequence[Action]) -> None:
+    """Tell NATS; what it does not hear, it delivers again, and the ledger says the same then."""
+    if not actions:
+        return
+    try:
+        queue.settle(actions)
+    except QueueError as error:
+        logger.warning("reserve.not_settled", count=len(actions), error=error.message)
+
+
+def _decide(messages: Sequence[ReservedMessage], worker: Worker, base_url: str) -> _Decisions:
+    """Judge and lease inside the caller's transaction."""
+    first: dict[Key, ReservedMessage] = {}
+    copies: list[ReservedMessage] = []
+    for message in messages:
+        if first.setdefault((message.job_id, message.image_id), message) is not message:
+            copies.append(message)
+    tasks = ledger.lock_many(list(first))
+    urls = _urls({image_id for _, image_id in first}, base_url)
+    decided = _Decisions(surplus=bool(copies))
+    to_lease: list[tuple[LockedTask, ReservedMessage]] = []
+    failures: list[Failure] = []
+    for key, message in first.items():
+        task = tasks.get(key)
+        verdict = judge(task, message.run, urls.get(message.image_id), settings.NATS_MAX_DELIVER)
+        if verdict is Verdict.HAND_OUT and task is not None:
+            to_lease.append((task, message))
+        elif verdict is Verdict.WAIT and task is not None:
+            decided.actions.append(Nak(message.delivery, max(task.lease_left, task.wait_left)))
+        elif verdict is Verdict.BEING_SAVED:
+            decided.actions.append(InProgress(message.delivery))
+        else:
+            if verdict in _FAILURES and task is not None:
+                failures.append(_failure(verdict, task))
+            decided.actions.append(Ack(message.delivery))
+    ledger.note_attempts(_silent(task) for task, _ in to_lease if task.lease_ran_out)
+    ledger.fail(failures)
+    decided.failed_in = {failure.task.job_id for failure in failures}
+    decided.tasks = _lease(to_lease, worker, urls)
+    decided.actions += [Nak(copy.delivery, settings.NATS_TASK_TTR) for copy in copies]
+    return decided
+
+
+def _lease(
+    chosen: Sequence[tuple[LockedTask, ReservedMessage]], worker: Worker, urls: dict[int, str]
+) -> list[ReservedTask]:
+    attempts = ledger.lease(
+        [task.id for task, _ in chosen], worker=worker.name, seconds=settings.NATS_TASK_TTR
+    )
+    sign = signer().sign
+    tasks = []
+    for task, message in chosen:
+        attempt = attempts[task.id]
+        token = sign(Lease(task.job_id, task.run, task.image_id, attempt, worker.holder, message.delivery))
+        tasks.append(ReservedTask(task.job_id, task.image_id, urls[task.image_id], token, attempt))
+    return tasks
+
+
+def _urls(image_ids: set[int], base_url: str) -> dict[int, str]:
+    """The address of each capture that exists; empty for one without a file."""
+    found = rows(
+        "SELECT id, path, public_base_url FROM main_sourceimage WHERE id = ANY(%s)", [list(image_ids)]
+    )
+    return {row[0]: capture_url(row[1], row[2], row[0], base_url) or "" for row in found}
+
+
+_FAILURES = {
+    Verdict.EXHAUSTED: ErrorCode.DELIVERY_EXHAUSTED,
+    Verdict.NO_FILE: ErrorCode.NO_URL,
+    Verdict.CAPTURE_GONE: ErrorCode.CAPTURE_DELETED,
+}
+
+
+def _failure(verdict: Verdict, task: LockedTask) -> Failure:
+    sentences = {
+        Verdict.EXHAUSTED: f"All {task.used_attempts} attempts were used without an accepted result; "
+        f"the last worker was {task.worker or 'unknown'}.",
+        Verdict.NO_FILE: "The capture has no file: upload it again or remove the capture.",
+        Verdict.CAPTURE_GONE: "The capture was deleted while the job was running.",
+    }
+    return Failure(task, _FAILURES[verdict], sentences[verdict])
+
+
+def _silent(task: LockedTask) -> Failure:
+    """The attempt whose lease ran out without a word."""
+    return Failure(
+        task,
+        ErrorCode.DELIVERY_EXHAUSTED,
+        f"No answer within {settings.NATS_TASK_TTR:g} s from {task.worker or 'the worker'}.",
+    )

@@ -1,0 +1,205 @@
+"""save: write the predictions of one inbox row, then tell everybody; resumes wherever it died.
+
+The predictions and the ledger change in one transaction. Whatever kills a save before its commit leaves the row
+as it was; whatever kills it after leaves `applied_at`, and the next try goes on from there. An item is given up
+only for an error of its own, never because a count is high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
+
+from ami.base.database import rows
+from ami.base.failpoints import hit
+from ami.jobs import ledger, logs
+from ami.jobs.dispatcher import dispatcher
+from ami.jobs.ledger import Failure, LockedTask
+from ami.jobs.lifecycle import inbox
+from ami.jobs.lifecycle.acknowledge import acknowledge
+from ami.jobs.lifecycle.advance import Settled, advance, refresh_job
+from ami.jobs.lifecycle.inbox import ClaimedRow
+from ami.jobs.lifecycle.inbox_body import AcceptedItem
+from ami.jobs.states import ErrorCode, TaskState
+from ami.ml.results import forget_taxa, resolve_taxa, write_predictions
+
+logger = structlog.get_logger(__name__)
+
+ONE_BY_ONE_FROM = 3
+"""The try from which items are saved one by one, so that a bad one cannot hold up the others."""
+
+TRANSIENT = (OperationalError, InterfaceError)
+"""The database was away, busy or deadlocked: says nothing about the item."""
+
+
+def save_inbox_row(inbox_id: int) -> bool:
+    """Save one inbox row and settle what it settles; True when the row is done and deleted.
+
+    Safe to run any number of times and side by side: the claim lets one through, and what is saved already is
+    not saved again. Raises the database's error when the database is away; the inbox check tries again.
+    """
+    row = inbox.claim(inbox_id)
+    if row is None:
+        return False
+    hit("save.claimed")
+    items = _readable_items(row)
+    if items is None:
+        return False
+    if not row.applied and not _apply(row, items):
+        inbox.put_back(row)
+        dispatcher().save([row.id])
+        return False
+    hit("save.after_commit")
+    _tell(row, items)
+    inbox.close(row)
+    return True
+
+
+def _apply(row: ClaimedRow, items: Sequence[AcceptedItem]) -> bool:
+    """Give every item its outcome; False when some have none yet and another try is needed."""
+    if row.tries >= ONE_BY_ONE_FROM:
+        return _save_one_by_one(row, items)
+    try:
+        with transaction.atomic():
+            _save(row, items)
+            inbox.mark_applied(row)
+            hit("save.before_commit")
+    except Exception as error:  # noqa: BLE001 - a poisoned result may raise anything; the next try isolates it
+        logger.warning(
+            "save.failed", job_id=row.job_id, inbox_id=row.id, tries=row.tries, error=repr(error)[:500]
+        )
+        forget_taxa()
+        return False
+    return True
+
+
+def _save(row: ClaimedRow, items: Sequence[AcceptedItem]) -> None:
+    """Write predictions and ledger for the items of this row that are still received, in this transaction."""
+    tasks = _mine(row, items)
+    results = [item.result for item in items if item.result.image_id in tasks]
+    captured_at = dict(
+        rows(
+            "SELECT id, timestamp FROM main_sourceimage WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE",
+            [list(tasks)],
+        )
+    )
+    present = [result for result in results if result.image_id in captured_at]
+    counts = write_predictions(present, resolve_taxa(present), captured_at, row.job_id)
+    hit("save.after_predictions")
+    ledger.mark_processed(
+        [tasks[image].id for image in counts],
+        [saved.detections for saved in counts.values()],
+        [saved.classifications for saved in counts.values()],
+    )
+    ledger.fail(
+        [
+            Failure(task, ErrorCode.CAPTURE_DELETED, "The capture was deleted before its result was saved.")
+            for image, task in tasks.items()
+            if image not in captured_at
+        ]
+    )
+
+
+def _mine(row: ClaimedRow, items: Sequence[AcceptedItem]) -> dict[int, LockedTask]:
+    """Lock the ledger rows that wait for this inbox row; the others have their outcome already."""
+    locked = ledger.lock(row.job_id, [item.result.image_id for item in items])
+    return {
+        image: task
+        for image, task in locked.items()
+        if task.status == TaskState.RECEIVED and task.accepted_in == row.id
+    }
+
+
+def _save_one_by_one(row: ClaimedRow, items: Sequence[AcceptedItem]) -> bool:
+    complete = True
+    for item in items:
+        image = item.result.image_id
+        if row.kills.get(image, 0) >= settings.INBOX_MAX_TRIES:
+            _give_up(row, item, f"Saving it killed the process {row.kills[image]} times.")
+            continue
+        inbox.note_in_hand(row, image)
+        try:
+            with transaction.atomic():
+                _save(row, [item])
+        except TRANSIENT:
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned result may raise anything
+            forget_taxa()
+            if row.tries >= settings.INBOX_MAX_TRIES:
+                _give_up(row, item, f"{type(error).__name__}: {error}")
+            else:
+                complete = False
+    inbox.note_in_hand(row, None)
+    if complete:
+        inbox.mark_applied(row)
+    return complete
+
+
+def _give_up(row: ClaimedRow, item: AcceptedItem, reason: str) -> None:
+    """received → failed `save_error` for one image, with the reason."""
+    with transaction.atomic():
+        for task in _mine(row, [item]).values():
+            ledger.fail([Failure(task, ErrorCode.SAVE_ERROR, f"The result could not be saved. {reason}")])
+    logs.write_one(
+        row.job_id,
+        "save.gave_up",
+        f"The result of image {item.result.image_id} could not be saved. {reason}",
+        "ERROR",
+        image_id=item.result.image_id,
+        inbox_id=row.id,
+    )
+
+
+def _readable_items(row: ClaimedRow) -> list[AcceptedItem] | None:
+    """The items, or None when the body cannot be read: then its images fail once the tries are used up."""
+    try:
+        return row.items()
+    except Exception as error:  # noqa: BLE001 - decompressor, JSON and version errors share no base class
+        logger.error("save.unreadable_body", job_id=row.job_id, inbox_id=row.id, error=repr(error)[:500])
+        if row.tries >= settings.INBOX_MAX_TRIES:
+            _fail_all_of(row, f"The stored result cannot be read: {type(error).__name__}.")
+            inbox.mark_applied(row)
+            inbox.close(row)
+            refresh_job(row.job_id)
+        return None
+
+
+def _fail_all_of(row: ClaimedRow, reason: str) -> None:
+    with transaction.atomic():
+        images = [
+            image
+            for (image,) in rows(
+                "SELECT image_id FROM jobs_jobtask WHERE job_id = %s AND accepted_in = %s AND status = %s",
+                [row.job_id, row.id, TaskState.RECEIVED],
+            )
+        ]
+        tasks = ledger.lock(row.job_id, images)
+        ledger.fail(
+            [
+                Failure(task, ErrorCode.SAVE_ERROR, reason)
+                for task in tasks.values()
+                if task.status == TaskState.RECEIVED and task.accepted_in == row.id
+            ]
+        )
+
+
+def _tell(row: ClaimedRow, items: Sequence[AcceptedItem]) -> None:
+    """Progress, then NATS, then perhaps the job's end: in this order, so that an ack always comes last."""
+    final = dict(
+        rows(
+            "SELECT image_id, status FROM jobs_jobtask WHERE job_id = %s AND image_id = ANY(%s) AND status > 1",
+            [row.job_id, [item.result.image_id for item in items]],
+        )
+    )
+    settled = Settled(
+        processed=[image for image, status in final.items() if status == TaskState.PROCESSED],
+        failed=[image for image, status in final.items() if status == TaskState.FAILED],
+    )
+    perhaps_done = advance(row.job_id, settled)
+    acknowledge(row.job_id, [item.delivery for item in items if item.result.image_id in final])
+    hit("acknowledge.after")
+    if perhaps_done:
+        refresh_job(row.job_id)

@@ -1,0 +1,63 @@
+"""When background work runs: one table in code, carried into the database where operators may change it.
+
+`sync_schedule` creates what is missing and follows changes of this table, but leaves alone what an operator
+changed or switched off in the admin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One periodic task: it runs `task` with `argument` every `seconds`."""
+
+    name: str
+    task: str
+    argument: str
+    seconds: int
+
+
+SCHEDULE = (
+    Entry("jobs: inbox check", "jobs.health", "inbox", 15),
+    Entry("jobs: dispatch check", "jobs.health", "dispatch", 15),
+)
+
+_MARK = "From code: every {seconds} s. Edit freely; your change is kept."
+
+
+def sync_schedule() -> int:
+    """Write the table into the database; returns how many entries were created or changed. Safe to repeat."""
+    changed = 0
+    with transaction.atomic():
+        for entry in SCHEDULE:
+            changed += _sync(entry)
+    return changed
+
+
+def _sync(entry: Entry) -> bool:
+    interval, _ = IntervalSchedule.objects.get_or_create(every=entry.seconds, period=IntervalSchedule.SECONDS)
+    wanted = _MARK.format(seconds=entry.seconds)
+    row, created = PeriodicTask.objects.get_or_create(
+        name=entry.name,
+        defaults={
+            "task": entry.task,
+            "args": f'["{entry.argument}"]',
+            "interval": interval,
+            "expire_seconds": entry.seconds * 2,
+            "queue": "health",
+            "description": wanted,
+        },
+    )
+    # The description remembers what the code asked for last: only if that changed, the row follows.
+    if created or row.description == wanted:
+        return created
+    row.interval = interval
+    row.expire_seconds = entry.seconds * 2
+    row.description = wanted
+    row.save()
+    return True

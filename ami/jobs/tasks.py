@@ -1,0 +1,58 @@
+"""Celery's entry points: ids in, one lifecycle call, nothing else; and the dispatcher that enqueues them.
+
+Every task is safe to run twice (acks_late, and the broker may deliver twice), so none carries state.
+"""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from ami.jobs.broker import send
+from ami.jobs.dispatcher import install
+from ami.jobs.health.runner import run_check
+from ami.jobs.lifecycle.advance import refresh_job
+from ami.jobs.lifecycle.dispatch import dispatch_job
+from ami.jobs.lifecycle.save import save_inbox_row
+
+
+@shared_task(name="jobs.dispatch", queue="jobs")
+def dispatch(job_id: int, **_: object) -> None:
+    """One slice of collecting and publishing."""
+    dispatch_job(job_id)
+
+
+@shared_task(name="jobs.save", queue="results")
+def save(inbox_id: int, **_: object) -> None:
+    """Save one inbox row."""
+    save_inbox_row(inbox_id)
+
+
+@shared_task(name="jobs.refresh", queue="results")
+def refresh(job_id: int, **_: object) -> None:
+    """Project a job's progress and try to finish it."""
+    refresh_job(job_id)
+
+
+@shared_task(name="jobs.health", queue="health", expires=60)
+def health(check: str, **_: object) -> None:
+    """Run one health check."""
+    run_check(check)
+
+
+class CeleryDispatcher:
+    """Asks Celery. A broker that is away costs little and is not an error: health checks ask again."""
+
+    def dispatch(self, job_id: int, *, delay: float = 0) -> bool:
+        """Enqueue a slice of dispatching."""
+        return send(dispatch, job_id, delay=delay)
+
+    def save(self, inbox_ids: list[int]) -> bool:
+        """Enqueue the saving of inbox rows."""
+        return all([send(save, inbox_id) for inbox_id in inbox_ids])
+
+    def refresh(self, job_id: int, *, delay: float = 0) -> bool:
+        """Enqueue a refresh."""
+        return send(refresh, job_id, delay=delay)
+
+
+install(CeleryDispatcher())

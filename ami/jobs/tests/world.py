@@ -1,0 +1,237 @@
+"""The small world in which lifecycle tests play: real Postgres, Redis and NATS, no Celery, no HTTP."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ami.base.database import execute, rows
+from ami.jobs import transitions
+from ami.jobs.lifecycle import catalogue
+from ami.jobs.lifecycle.advance import refresh_job
+from ami.jobs.lifecycle.create import create_job
+from ami.jobs.lifecycle.dispatch import dispatch_job
+from ami.jobs.lifecycle.enqueue import run_job
+from ami.jobs.lifecycle.holders import Worker
+from ami.jobs.lifecycle.receive import ItemAnswer, receive
+from ami.jobs.lifecycle.reserve import ReservedTask, reserve_tasks
+from ami.jobs.lifecycle.save import save_inbox_row
+from ami.jobs.models import Job, JobTask
+from ami.jobs.states import TaskState
+from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
+from ami.ml.models import Algorithm, AlgorithmCategoryMap, Pipeline, ProjectPipelineConfig
+from ami.ml.results import forget_taxa
+from ami.taskqueue import AsyncJobStateManager, ReserveRequest, TaskQueueManager
+
+ALICE = Worker("user:1", "alice's gpu")
+BOB = Worker("user:2", "bob's gpu")
+BASE_URL = "http://ami.test"
+_numbers = itertools.count(1)
+
+
+class OnDemandDispatcher:
+    """Remembers what was asked for, once each, and does it when told; delays do not pass by themselves."""
+
+    def __init__(self) -> None:
+        """Nothing asked for yet; the broker takes requests."""
+        self.asked: list[tuple[str, int]] = []
+        self.down = False
+
+    def dispatch(self, job_id: int, *, delay: float = 0) -> bool:
+        """Remember a dispatch."""
+        return self._ask("dispatch", job_id)
+
+    def save(self, inbox_ids: list[int]) -> bool:
+        """Remember saves."""
+        return all([self._ask("save", inbox_id) for inbox_id in inbox_ids])
+
+    def refresh(self, job_id: int, *, delay: float = 0) -> bool:
+        """Remember a refresh."""
+        return self._ask("refresh", job_id)
+
+    def _ask(self, verb: str, key: int) -> bool:
+        if self.down:
+            return False
+        if (verb, key) not in self.asked:
+            self.asked.append((verb, key))
+        return True
+
+    def run(self, *verbs: str) -> int:
+        """Do what was asked for (of these verbs, or all), and what that asks for, until nothing is left."""
+        done = 0
+        while todo := [item for item in self.asked if not verbs or item[0] in verbs]:
+            verb, key = todo[0]
+            self.asked.remove((verb, key))
+            {"dispatch": dispatch_job, "save": save_inbox_row, "refresh": refresh_job}[verb](key)
+            done += 1
+            assert done < 1_000, "background work asks for itself for ever"
+        return done
+
+
+class World:
+    """A project with a pipeline of one detector and one classifier."""
+
+    def __init__(self, background: OnDemandDispatcher) -> None:
+        """Everything that a job needs, in the database."""
+        catalogue.forget()
+        forget_taxa()
+        self.background = background
+        number = next(_numbers)
+        self.project = Project.objects.create(name=f"Project {number}")
+        self.deployment = Deployment.objects.create(project=self.project, name="Station")
+        self.pipeline = Pipeline.objects.create(name=f"Moths {number}", slug=f"moths-{number}")
+        labels = ["moth", "beetle"]
+        self.detector = Algorithm.objects.create(name="Detector", key="detector", task_type="localization")
+        self.classifier = Algorithm.objects.create(
+            name="Classifier",
+            key="classifier",
+            task_type="classification",
+            category_map=AlgorithmCategoryMap.objects.create(
+                labels=labels,
+                data=[{"index": i, "label": label, "taxon_rank": "order"} for i, label in enumerate(labels)],
+            ),
+        )
+        self.pipeline.algorithms.add(self.detector, self.classifier)
+        ProjectPipelineConfig.objects.create(project=self.project, pipeline=self.pipeline)
+        self.jobs: list[Job] = []
+
+    def captures(self, count: int, **fields: Any) -> list[SourceImage]:
+        """New captures of the deployment."""
+        defaults = {
+            "public_base_url": "https://images.example",
+            "timestamp": datetime(2024, 6, 1, tzinfo=UTC),
+        }
+        return SourceImage.objects.bulk_create(
+            SourceImage(
+                project=self.project,
+                deployment=self.deployment,
+                path=f"{next(_numbers)}.jpg",
+                **(defaults | fields),
+            )
+            for _ in range(count)
+        )
+
+    def capture_set(self, captures: Sequence[SourceImage]) -> SourceImageCollection:
+        """A manual set of these captures."""
+        capture_set = SourceImageCollection.objects.create(project=self.project, name="Set", method="manual")
+        capture_set.images.set(captures)
+        return capture_set
+
+    def job(self, images: int = 4, **fields: Any) -> Job:
+        """A job in state CREATED over new captures."""
+        if "source_image_collection" not in fields:
+            fields["source_image_collection"] = self.capture_set(self.captures(images))
+        job = create_job(
+            **({"name": "Job", "project": self.project, "pipeline": self.pipeline, "shuffle": False} | fields)
+        )
+        self.jobs.append(job)
+        return job
+
+    def started_job(self, images: int = 4, **fields: Any) -> Job:
+        """A job whose images stand in the queue."""
+        job = self.job(images, **fields)
+        run_job(job)
+        self.background.run("dispatch")
+        job.refresh_from_db()
+        assert job.status == "STARTED"
+        return job
+
+    def reserve(self, job: Job, count: int = 50, worker: Worker = ALICE) -> list[ReservedTask]:
+        """What a worker's call for tasks gets."""
+        job.refresh_from_db()
+        return reserve_tasks(
+            [ReserveRequest(job.pk, job.queue_epoch, count)], worker=worker, base_url=BASE_URL
+        )
+
+    def post(self, job: Job, items: Sequence[Any], worker: Worker = ALICE) -> list[ItemAnswer]:
+        """Post raw items."""
+        return receive(job, items, worker=worker)
+
+    def success(self, task: ReservedTask, boxes: int = 2) -> dict[str, Any]:
+        """A result with `boxes` detections, each with one classification."""
+        return {"reply_subject": task.token, "result": self.result_body(task.image_id, boxes)}
+
+    def result_body(self, image_id: int, boxes: int) -> dict[str, Any]:
+        """The body of a success."""
+        stamp = "2024-06-01T22:00:00"
+        return {
+            "pipeline": self.pipeline.slug,
+            "algorithms": {},
+            "total_time": 0.25,
+            "source_images": [{"id": str(image_id), "url": "https://images.example/x.jpg"}],
+            "detections": [
+                {
+                    "source_image_id": str(image_id),
+                    "bbox": {"x1": 10.0 * n, "y1": 5.0, "x2": 10.0 * n + 8, "y2": 20.0},
+                    "inference_time": 0.0,
+                    "algorithm": {"name": "Detector", "key": "detector"},
+                    "timestamp": stamp,
+                    "crop_image_url": None,
+                    "classifications": [
+                        {
+                            "classification": "moth",
+                            "labels": None,
+                            "scores": [0.75, 0.25],
+                            "logits": [1.5, 0.5],
+                            "inference_time": 0.0,
+                            "algorithm": {"name": "Classifier", "key": "classifier"},
+                            "terminal": True,
+                            "timestamp": stamp,
+                        }
+                    ],
+                }
+                for n in range(boxes)
+            ],
+        }
+
+    def error(self, task: ReservedTask, text: str = "boom", **more: Any) -> dict[str, Any]:
+        """A worker's error for a task."""
+        return {
+            "reply_subject": task.token,
+            "result": {"error": text, "image_id": str(task.image_id), **more},
+        }
+
+    def work_off(self, job: Job, worker: Worker = ALICE, batch: int = 50) -> int:
+        """Reserve, post and save until nothing is handed out any more. Returns how many images were done."""
+        done = 0
+        while tasks := self.reserve(job, batch, worker):
+            self.post(job, [self.success(task) for task in tasks], worker)
+            self.background.run()
+            done += len(tasks)
+        self.background.run()
+        job.refresh_from_db()
+        return done
+
+    def let_leases_run_out(self, job: Job) -> None:
+        """Make every lease and pause of a job lie in the past, in the ledger."""
+        execute(
+            """UPDATE jobs_jobtask SET leased_until = CASE WHEN leased_until IS NULL THEN NULL
+            ELSE clock_timestamp() - interval '1 second' END, not_before = NULL WHERE job_id = %s""",
+            [job.pk],
+        )
+
+    def row(self, job: Job, image_id: int) -> JobTask:
+        """The ledger row of an image."""
+        return JobTask.objects.get(job=job, image_id=image_id)
+
+    def tally(self, job: Job) -> dict[str, int]:
+        """How many ledger rows are in each state, by name, without zeros."""
+        found = rows("SELECT status, count(*) FROM jobs_jobtask WHERE job_id = %s GROUP BY 1", [job.pk])
+        return {TaskState(status).name.lower(): count for status, count in found}
+
+    def ledger_bytes(self, job: Job) -> list[tuple[Any, ...]]:
+        """Everything in the ledger of a job, to compare before and after."""
+        return rows("SELECT t.* FROM jobs_jobtask t WHERE job_id = %s ORDER BY id", [job.pk])
+
+    def standing(self, job: Job) -> int | None:
+        """Messages in the job's stream."""
+        return TaskQueueManager().message_count(job.pk)
+
+    def close(self) -> None:
+        """Remove streams and keys of all jobs."""
+        for job in self.jobs:
+            transitions.cancel(job.pk)
+            TaskQueueManager().delete(job.pk)
+            AsyncJobStateManager(job.pk).delete()

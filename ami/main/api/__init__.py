@@ -1,0 +1,1 @@
+"""The API of projects and captures, and what all project-scoped views share."""

@@ -1,0 +1,1 @@
+"""How projects and captures look on the wire."""

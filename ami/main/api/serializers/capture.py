@@ -1,0 +1,178 @@
+"""Captures and uploads on the wire."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ami.base.api.fields import NotYetField, StationTimeField, in_zone
+from ami.base.api.serializers import DetailsField, link, list_link
+from ami.main.api.serializers.base import ProjectObjectSerializer, VisibleProjectField, refuse_strangers
+from ami.main.api.serializers.nested import (
+    CaptureNestedSerializer,
+    CaptureSetNestedSerializer,
+    CaptureUrlField,
+    DeploymentNestedSerializer,
+    RecentJobsField,
+)
+from ami.main.models import Deployment, SourceImage, SourceImageUpload
+
+
+class CaptureSerializer(ProjectObjectSerializer[SourceImage]):
+    """A capture in a list."""
+
+    details = DetailsField("api:sourceimage-detail")
+    deployment = DeploymentNestedSerializer(read_only=True)
+    event = NotYetField()
+    url = CaptureUrlField()
+    size_display = serializers.SerializerMethodField()
+    detections_count = serializers.IntegerField(read_only=True, default=0)
+    occurrences_count = NotYetField()
+    taxa_count = NotYetField()
+    detections = serializers.SerializerMethodField()
+    thumbnails = NotYetField()
+    project = VisibleProjectField()
+    timestamp = StationTimeField(required=False, allow_null=True)
+
+    class Meta:
+        model = SourceImage
+        fields: list[str] = [
+            "id",
+            "details",
+            "deployment",
+            "event",
+            "url",
+            "path",
+            "timestamp",
+            "width",
+            "height",
+            "size",
+            "size_display",
+            "detections_count",
+            "occurrences_count",
+            "taxa_count",
+            "last_processed",
+            "detections",
+            "project",
+            "thumbnails",
+            "user_permissions",
+        ]
+        read_only_fields = ["last_processed"]
+
+    def get_size_display(self, capture: SourceImage) -> str | None:
+        """The size for people."""
+        if capture.size is None:
+            return None
+        return f"{capture.size} bytes" if capture.size < 1024 else filesizeformat(capture.size)
+
+    @extend_schema_field(serializers.ListField(child=serializers.DictField()))
+    def get_detections(self, capture: SourceImage) -> list[dict[str, Any]]:
+        """The boxes, for rows that were read with them (`?with_detections`, and on the own page)."""
+        names = list_link(self.context, "api:classification-list")
+        return [
+            {
+                "id": box.pk,
+                "details": link(self.context, "api:detection-detail", box.pk),
+                "url": box.path or None,
+                "width": box.x2 - box.x1,
+                "height": box.y2 - box.y1,
+                "bbox": box.bbox,
+                "occurrence": None,
+                "classifications": f"{names}?project_id={capture.project_id}&detection={box.pk}",
+                "occurrence_meets_criteria": None,
+            }
+            for box in getattr(capture, "boxes", ())
+        ]
+
+
+class CaptureDetailSerializer(CaptureSerializer):
+    """A capture on its own page, and as it is created.
+
+    Only captures on somebody's web server are created here: those in our own storage come by upload or import,
+    because who names a path of our storage could name the file of another project.
+    """
+
+    deployment_id = serializers.PrimaryKeyRelatedField(
+        source="deployment",
+        queryset=Deployment.objects.all(),
+        write_only=True,
+        required=False,
+        allow_null=True,
+    )
+    path = serializers.CharField(max_length=1024)
+    public_base_url = serializers.URLField(max_length=1024)
+    uploaded_by = serializers.SerializerMethodField()
+    jobs = RecentJobsField()
+    collections = CaptureSetNestedSerializer(source="capture_sets", many=True, read_only=True)
+    event_next_capture_id = NotYetField()
+    event_prev_capture_id = NotYetField()
+    event_current_capture_index = NotYetField()
+    event_total_captures = NotYetField()
+
+    class Meta(CaptureSerializer.Meta):
+        fields = [
+            *CaptureSerializer.Meta.fields[:-1],
+            "deployment_id",
+            "public_base_url",
+            "uploaded_by",
+            "test_image",
+            "jobs",
+            "collections",
+            "event_next_capture_id",
+            "event_prev_capture_id",
+            "event_current_capture_index",
+            "event_total_captures",
+            "user_permissions",
+        ]
+
+    def get_uploaded_by(self, capture: SourceImage) -> int | None:
+        """The id of the person who uploaded it."""
+        upload: SourceImageUpload | None = getattr(capture, "upload", None)
+        return upload.user_id if upload else None
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The station is one of the project; a time without a zone is in the station's zone."""
+        if self.instance is not None:
+            self._refuse_moves(attrs)
+        project = attrs["project"] if self.instance is None else self.instance.project
+        deployment = attrs.get("deployment") or getattr(self.instance, "deployment", None)
+        refuse_strangers(project, deployment_id=deployment)
+        if "timestamp" in attrs:
+            attrs["timestamp"] = in_zone(attrs["timestamp"], deployment.zone if deployment else UTC)
+        return attrs
+
+    def _refuse_moves(self, attrs: dict[str, Any]) -> None:
+        """What a capture is never changes; people correct what they know about it."""
+        for name in ("project", "path", "public_base_url"):
+            if name in attrs and attrs[name] != getattr(self.instance, name):
+                raise serializers.ValidationError({name: ["This cannot change."]})
+
+
+class UploadSerializer(ProjectObjectSerializer[SourceImageUpload]):
+    """A person's upload of one image, and the capture that it became."""
+
+    noun = "sourceimageupload"
+    details = DetailsField("api:upload-detail")
+    image = serializers.SerializerMethodField()
+    source_image = CaptureNestedSerializer(read_only=True)
+
+    class Meta:
+        model = SourceImageUpload
+        fields = [
+            "id",
+            "details",
+            "image",
+            "deployment",
+            "source_image",
+            "user",
+            "created_at",
+            "user_permissions",
+        ]
+
+    def get_image(self, upload: SourceImageUpload) -> str | None:
+        """Where to see it: the signed link of its capture."""
+        return CaptureUrlField().bind_to(self.context, upload.source_image)

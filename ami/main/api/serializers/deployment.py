@@ -1,0 +1,190 @@
+"""Camera stations, devices and sites on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ami.base.api.fields import NotYetField
+from ami.base.api.serializers import DetailsField
+from ami.main.api.serializers.base import ProjectObjectSerializer, VisibleProjectField, refuse_strangers
+from ami.main.api.serializers.nested import CaptureNestedSerializer, ProjectCardSerializer, RecentJobsField
+from ami.main.models import Deployment, Device, Site, SourceImage
+
+_EXAMPLES = 5
+
+
+class _PlaceSerializer(ProjectObjectSerializer[Any]):
+    """What devices and sites have in common."""
+
+    project = VisibleProjectField(required=True, allow_null=False)
+
+    class Meta:
+        fields = [
+            "id",
+            "details",
+            "name",
+            "description",
+            "project",
+            "created_at",
+            "updated_at",
+            "user_permissions",
+        ]
+
+    def validate_project(self, project: Any) -> Any:
+        """A device or site never moves to another project."""
+        if self.instance is not None and self.instance.project_id != project.pk:
+            raise serializers.ValidationError("The project of this cannot change.")
+        return project
+
+
+class DeviceSerializer(_PlaceSerializer):
+    """A kind of camera station."""
+
+    details = DetailsField("api:device-detail")
+
+    class Meta(_PlaceSerializer.Meta):
+        model = Device
+
+
+class SiteSerializer(_PlaceSerializer):
+    """A place of research."""
+
+    details = DetailsField("api:site-detail")
+
+    class Meta(_PlaceSerializer.Meta):
+        model = Site
+
+
+class DeviceNestedSerializer(ProjectObjectSerializer[Device]):
+    """A device by name."""
+
+    details = DetailsField("api:device-detail")
+
+    class Meta:
+        model = Device
+        fields = ["id", "name", "details", "user_permissions"]
+
+
+class SiteNestedSerializer(ProjectObjectSerializer[Site]):
+    """A site by name."""
+
+    details = DetailsField("api:site-detail")
+
+    class Meta:
+        model = Site
+        fields = ["id", "name", "details", "user_permissions"]
+
+
+class DeploymentListSerializer(ProjectObjectSerializer[Deployment]):
+    """A station in a list."""
+
+    details = DetailsField("api:deployment-detail")
+    events = NotYetField([])
+    occurrences = NotYetField()
+    events_count = NotYetField(0)
+    captures_count = serializers.IntegerField(read_only=True, default=0)
+    occurrences_count = NotYetField(0)
+    taxa_count = NotYetField(0)
+    project = ProjectCardSerializer(read_only=True)
+    first_date = serializers.DateTimeField(read_only=True, default=None)
+    last_date = serializers.DateTimeField(read_only=True, default=None)
+    device = DeviceNestedSerializer(read_only=True)
+    research_site = SiteNestedSerializer(read_only=True)
+    jobs = RecentJobsField()
+    data_source_connected = NotYetField(False)
+
+    class Meta:
+        model = Deployment
+        fields: list[str] = [
+            "id",
+            "name",
+            "details",
+            "image",
+            "events",
+            "occurrences",
+            "events_count",
+            "captures_count",
+            "occurrences_count",
+            "taxa_count",
+            "project",
+            "created_at",
+            "updated_at",
+            "latitude",
+            "longitude",
+            "first_date",
+            "last_date",
+            "device",
+            "research_site",
+            "jobs",
+            "data_source_connected",
+            "user_permissions",
+        ]
+
+
+class DeploymentSerializer(DeploymentListSerializer):
+    """A station on its own page."""
+
+    project_id = VisibleProjectField(source="project", write_only=True)
+    device_id = serializers.PrimaryKeyRelatedField(
+        source="device", queryset=Device.objects.all(), write_only=True, required=False, allow_null=True
+    )
+    research_site_id = serializers.PrimaryKeyRelatedField(
+        source="research_site", queryset=Site.objects.all(), write_only=True, required=False, allow_null=True
+    )
+    data_source = NotYetField()
+    data_source_uri = NotYetField()
+    data_source_total_files = NotYetField(0)
+    data_source_total_size = NotYetField(0)
+    data_source_total_size_display = NotYetField()
+    data_source_last_checked = NotYetField()
+    data_source_subdir = NotYetField()
+    data_source_regex = NotYetField()
+    example_captures = serializers.SerializerMethodField()
+    manually_uploaded_captures = serializers.SerializerMethodField()
+
+    class Meta(DeploymentListSerializer.Meta):
+        fields = [
+            *DeploymentListSerializer.Meta.fields[:-1],
+            "project_id",
+            "device_id",
+            "research_site_id",
+            "data_source",
+            "data_source_uri",
+            "data_source_total_files",
+            "data_source_total_size",
+            "data_source_total_size_display",
+            "data_source_last_checked",
+            "data_source_subdir",
+            "data_source_regex",
+            "time_zone",
+            "description",
+            "example_captures",
+            "manually_uploaded_captures",
+            "user_permissions",
+        ]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Device and site belong to the project of the station, which never changes."""
+        if self.instance and attrs.get("project", self.instance.project) != self.instance.project:
+            raise serializers.ValidationError({"project_id": ["The project of a deployment cannot change."]})
+        project = attrs["project"] if self.instance is None else self.instance.project
+        refuse_strangers(project, device_id=attrs.get("device"), research_site_id=attrs.get("research_site"))
+        return attrs
+
+    @extend_schema_field(CaptureNestedSerializer(many=True))
+    def get_example_captures(self, deployment: Deployment) -> Any:
+        """The latest captures."""
+        latest = SourceImage.objects.filter(deployment=deployment).order_by("-timestamp", "-pk")
+        return self._captures(latest)
+
+    @extend_schema_field(CaptureNestedSerializer(many=True))
+    def get_manually_uploaded_captures(self, deployment: Deployment) -> Any:
+        """The latest uploads."""
+        uploads = SourceImage.objects.filter(deployment=deployment, upload__isnull=False).order_by("-pk")
+        return self._captures(uploads)
+
+    def _captures(self, captures: Any) -> Any:
+        return CaptureNestedSerializer(captures[:_EXAMPLES], many=True, context=self.context).data

@@ -1,0 +1,47 @@
+"""The task queue: NATS JetStream streams of jobs, lease tokens, and the Redis pending sets.
+
+A small library. It knows no Django model and no other part of AMI but `ami.base`.
+"""
+
+from ami.taskqueue.config import QueueConfig, from_settings
+from ami.taskqueue.errors import (
+    InvalidLease,
+    PendingStateUnavailable,
+    QueueError,
+    QueueMissing,
+    QueueUnavailable,
+)
+from ami.taskqueue.inspection import StreamSnapshot
+from ami.taskqueue.leases import Lease, LeaseSigner
+from ami.taskqueue.messages import ReservedMessage, TaskMessage
+from ami.taskqueue.names import DeliveryRef, parse_ack_subject
+from ami.taskqueue.pending import AsyncJobStateManager
+from ami.taskqueue.queue import TaskQueueManager
+from ami.taskqueue.reserving import ReserveRequest
+from ami.taskqueue.settling import Ack, Action, InProgress, Nak
+from ami.taskqueue.streams import ConsumerState
+
+__all__ = [
+    "Ack",
+    "Action",
+    "AsyncJobStateManager",
+    "ConsumerState",
+    "DeliveryRef",
+    "InProgress",
+    "InvalidLease",
+    "Lease",
+    "LeaseSigner",
+    "Nak",
+    "PendingStateUnavailable",
+    "QueueConfig",
+    "QueueError",
+    "QueueMissing",
+    "QueueUnavailable",
+    "ReserveRequest",
+    "ReservedMessage",
+    "StreamSnapshot",
+    "TaskMessage",
+    "TaskQueueManager",
+    "from_settings",
+    "parse_ack_subject",
+]

@@ -1,0 +1,210 @@
+"""One connection to NATS that heals by itself and does not lie.
+
+nats-py is used with options and precautions that its defaults do not give (each was seen to matter):
+`connect()` to a refused port waits for ever, so it runs as a background task on which callers wait with their
+own deadline; nothing is buffered while disconnected (`pending_size=0`), so that a lost server shows at once;
+`flush()` is never called, see `Connection.barrier`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import (
+    ConnectionClosedError,
+    ConnectionDrainingError,
+    NoRespondersError,
+    OutboundBufferLimitError,
+)
+from nats.errors import Error as NatsError
+
+from ami.taskqueue.config import QueueConfig
+from ami.taskqueue.errors import ConnectionLost, QueueUnavailable
+
+OnMessage = Callable[[Msg], Awaitable[None]]
+
+logger = structlog.get_logger(__name__)
+
+_RECONNECT_WAIT = 0.1  # seconds between attempts to reconnect
+_PING_INTERVAL = 5  # seconds; with one outstanding ping a frozen server is noticed after twice that
+_STUCK_SECONDS = 30.0  # a client that has not reconnected by then is replaced, whatever hinders it
+_LATE_ANSWER_SECONDS = 30.0
+_GOODBYE_SECONDS = 0.3
+_GONE = (OutboundBufferLimitError, ConnectionClosedError, ConnectionDrainingError)
+_BARRIER_SUBJECT = "job.0.barrier"  # nobody listens here: the server itself answers, in order
+
+
+class Connection:
+    """One NATS client, with what nats-py does not tell: when it was lost, whether the server has read us."""
+
+    def __init__(self, config: QueueConfig, on_alive: Callable[[], None]) -> None:
+        self.client = Client()
+        self._config = config
+        self._on_alive = on_alive
+        self._losses = 0
+        self._reason = "not connected yet"
+        self._closing = False
+        self._timers: set[asyncio.Timeout] = set()
+        self._watches: set[asyncio.Task[None]] = set()
+        self._down_since = time.monotonic()
+        self._first_outcome = asyncio.Event()
+        self._connecting = asyncio.create_task(self._connect())
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether this client will never connect again and has to be replaced."""
+        if self.client.is_connected:
+            return False
+        if self._connecting.done() and self.client.is_closed:
+            return True
+        return time.monotonic() - self._down_since > _STUCK_SECONDS
+
+    async def ready(self) -> None:
+        """Wait for the outcome of a first connect under way. Raises ConnectionLost unless connected."""
+        await self._first_outcome.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raise ConnectionLost unless the client is connected now."""
+        if not self.client.is_connected:
+            raise ConnectionLost(server=self._config.safe_url, reason=self._reason)
+
+    @asynccontextmanager
+    async def limit(self, seconds: float) -> AsyncIterator[None]:
+        """Run a block against the server for at most `seconds`; a lost connection ends it at once.
+
+        Raises ConnectionLost or QueueUnavailable in place of what nats-py raises.
+        """
+        losses = self._losses
+        self.check()
+        try:
+            async with asyncio.timeout(seconds) as timer:
+                self._timers.add(timer)
+                try:
+                    yield
+                finally:
+                    self._timers.discard(timer)
+        except TimeoutError as error:
+            if losses != self._losses:
+                raise ConnectionLost from error
+            self._watch_for_life()
+            raise QueueUnavailable(f"NATS did not answer within {seconds:.2f} s.") from error
+        except _GONE as error:
+            raise ConnectionLost from error
+
+    async def barrier(self) -> None:
+        """Wait until the server has read everything sent so far; raises ConnectionLost if that is not sure.
+
+        nats-py's `flush()` does not prove that: its PING overtakes publishes that are still buffered, it
+        returns at once while disconnected, and a PONG after its timeout ends the client's reading for good.
+        """
+        losses = self._losses
+        self.check()
+        with suppress(NoRespondersError):
+            await self.client.request(_BARRIER_SUBJECT, timeout=_LATE_ANSWER_SECONDS)
+        if losses != self._losses:
+            raise ConnectionLost
+        self.check()
+
+    @asynccontextmanager
+    async def subscribed(self, subject: str, on_message: OnMessage) -> AsyncIterator[None]:
+        """Have every message on `subject` passed to `on_message` during a block."""
+        subscription = await self.client.subscribe(subject, cb=on_message)
+        try:
+            yield
+        finally:
+            with suppress(*_GONE):
+                await subscription.unsubscribe()
+
+    async def close(self) -> None:
+        """Let the server read what was sent (for a short time), then close."""
+        self._closing = True
+        self._connecting.cancel()
+        await asyncio.wait({self._connecting}, timeout=_GOODBYE_SECONDS)
+        with suppress(QueueUnavailable):
+            async with self.limit(_GOODBYE_SECONDS):
+                await self.barrier()
+        for task in self._watches:
+            task.cancel()
+        if self.client.is_connected or self.client.is_connecting or self.client.is_reconnecting:
+            with suppress(NatsError, OSError):
+                await self.client.close()
+
+    def _watch_for_life(self) -> None:
+        """Ask once and wait long: the answer, however late, is the sign of life that closes the breaker."""
+        if not self._watches:
+            watch = asyncio.create_task(self._report_life())
+            self._watches.add(watch)
+            watch.add_done_callback(self._watches.discard)
+
+    async def _report_life(self) -> None:
+        with suppress(NatsError, QueueUnavailable):
+            await self.barrier()
+            self._on_alive()
+
+    async def _connect(self) -> None:
+        try:
+            await self.client.connect(
+                servers=self._config.servers,
+                name=f"{socket.gethostname()}:{os.getpid()}",
+                allow_reconnect=True,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=_RECONNECT_WAIT,  # type: ignore[arg-type]  # seconds, a float does
+                connect_timeout=self._config.operation_timeout,  # type: ignore[arg-type]  # likewise
+                ping_interval=_PING_INTERVAL,
+                max_outstanding_pings=1,
+                pending_size=0,
+                drain_timeout=1,
+                skip_subject_validation=True,  # every subject is made in names.py
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnected,
+                reconnected_cb=self._on_connected,
+                closed_cb=self._on_closed,
+            )
+        except (NatsError, OSError, ValueError) as error:
+            await self._on_error(error)
+        else:
+            await self._on_connected()
+
+    async def _on_connected(self) -> None:
+        self._reason = "the connection was lost"
+        self._first_outcome.set()
+        logger.info("taskqueue.connected", server=self._config.safe_url, client_id=self.client.client_id)
+        self._on_alive()
+
+    async def _on_disconnected(self) -> None:
+        self._losses += 1
+        self._down_since = time.monotonic()
+        for timer in self._timers:  # what waits for an answer need not wait any longer
+            if not timer.expired():
+                timer.reschedule(asyncio.get_running_loop().time())
+        for watch in self._watches:
+            watch.cancel()
+        if not self._closing:
+            logger.warning("taskqueue.disconnected", server=self._config.safe_url)
+
+    async def _on_error(self, error: Exception) -> None:
+        reason = _describe(error)
+        if reason != self._reason:  # an outage repeats itself ten times a second
+            logger.warning("taskqueue.client_error", server=self._config.safe_url, error=reason)
+        self._reason = reason
+        self._first_outcome.set()
+
+    async def _on_closed(self) -> None:
+        logger.info("taskqueue.connection_closed", server=self._config.safe_url)
+
+
+def _describe(error: Exception) -> str:
+    """Name an error for people; texts of unknown errors stay out, they may quote a URL with credentials."""
+    if isinstance(error, TimeoutError):
+        return "the server does not answer"
+    text = str(error) if isinstance(error, OSError | NatsError) else ""
+    return f"{type(error).__name__} {text}".strip()

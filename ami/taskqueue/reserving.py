@@ -1,0 +1,114 @@
+"""Reserve messages of several jobs in one go: raw `no_wait` pulls, all sent before the first answer is read.
+
+Each pull has its own reply subscription, because delivered messages keep their original subject and could not
+be told apart on a shared one. A pull ends with its last message or with the server's "no more".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import orjson
+import structlog
+from nats.aio.msg import Msg
+
+from ami.taskqueue import streams
+from ami.taskqueue.client import Connection
+from ami.taskqueue.config import QueueConfig
+from ami.taskqueue.messages import ReservedMessage, decode
+from ami.taskqueue.names import DeliveryRef, consumer_name, parse_ack_subject, stream_name
+
+logger = structlog.get_logger(__name__)
+
+_STATUS_HEADER = "Status"
+_QUIET_SECONDS = 0.02  # silence after which an unfinished pull is looked into
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveRequest:
+    """Up to `count` messages of one incarnation of a job's stream."""
+
+    job_id: int
+    epoch: int
+    count: int
+
+
+class Pull:
+    """One request under way, and what it has brought so far."""
+
+    def __init__(self, request: ReserveRequest, limit: int) -> None:
+        self.request = request
+        self.batch = min(request.count, limit)
+        self.arrived = 0
+        self.ended = asyncio.Event()
+        self.messages: list[ReservedMessage] = []
+        self.unreadable: list[DeliveryRef] = []
+
+    async def on_message(self, message: Msg) -> None:
+        """Take one delivered message, or the server's word that there are no more."""
+        if message.headers and _STATUS_HEADER in message.headers:
+            self.ended.set()
+            return
+        self.arrived += 1
+        delivery = parse_ack_subject(message.reply)
+        try:
+            self.messages.append(decode(message.data, delivery))
+        except ValueError:
+            logger.warning("taskqueue.message_unreadable", job_id=delivery.job_id, seq=delivery.stream_seq)
+            self.unreadable.append(delivery)
+        if self.arrived >= self.batch:
+            self.ended.set()
+
+
+async def reserve(connection: Connection, config: QueueConfig, pulls: Sequence[Pull]) -> None:
+    """Fill the pulls with what their jobs have to hand out now; nothing waits for messages to come.
+
+    What arrived stays in the pulls even when this raises. Messages that cannot be understood are
+    acknowledged: they could never be worked on, and the ledger republishes what is really open.
+    """
+    async with AsyncExitStack() as stack:
+        for pull in pulls:
+            inbox = connection.client.new_inbox()
+            await stack.enter_async_context(connection.subscribed(inbox, pull.on_message))
+            body = orjson.dumps({"batch": pull.batch, "no_wait": True})
+            await connection.client.publish(_pull_subject(pull.request), body, inbox)
+        await asyncio.gather(*(_finished(connection, config, pull) for pull in pulls))
+    for pull in pulls:
+        for delivery in pull.unreadable:
+            await connection.client.publish(delivery.ack_subject(), b"+ACK")
+
+
+async def _finished(connection: Connection, config: QueueConfig, pull: Pull) -> None:
+    """Wait for the end of a pull.
+
+    A consumer with `max_ack_pending` leases says nothing at all instead of "no more", and so does a missing
+    one on old servers. So silence leads to a look at the consumer, and is believed when that explains it.
+    """
+    explained, quiet = False, _QUIET_SECONDS
+    while not explained:
+        arrived = pull.arrived
+        if await _within(pull.ended, quiet):
+            return
+        quiet *= 2
+        if pull.arrived == arrived:
+            request = pull.request
+            state = await streams.consumer_state(connection, request.job_id, request.epoch)
+            explained = state is None or state.leased >= config.max_ack_pending
+    await _within(pull.ended, _QUIET_SECONDS)  # what was on its way while we looked
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _pull_subject(request: ReserveRequest) -> str:
+    stream, consumer = stream_name(request.job_id), consumer_name(request.job_id, request.epoch)
+    return f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"

@@ -1,0 +1,1 @@
+"""Tests of the queue layer, against real NATS and Valkey servers."""

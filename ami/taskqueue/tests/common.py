@@ -1,0 +1,31 @@
+"""Small steps that many queue tests take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ami.taskqueue import ReservedMessage, ReserveRequest, TaskMessage, TaskQueueManager
+from ami.taskqueue.memory import MemoryTaskQueue
+
+AnyQueue = TaskQueueManager | MemoryTaskQueue
+
+
+def tasks(image_ids: Iterable[int], *, run: int = 1, reopened: int = 0) -> list[TaskMessage]:
+    """One message per image."""
+    return [TaskMessage(image_id, run, reopened) for image_id in image_ids]
+
+
+def fill(queue: AnyQueue, job_id: int, image_ids: Sequence[int], *, epoch: int = 1) -> None:
+    """Create a job's stream and publish these images into it."""
+    queue.create(job_id, epoch)
+    assert queue.publish(job_id, epoch, tasks(image_ids)) == len(image_ids)
+
+
+def take(queue: AnyQueue, job_id: int, count: int, *, epoch: int = 1) -> list[ReservedMessage]:
+    """Reserve up to `count` messages of one job."""
+    return queue.reserve([ReserveRequest(job_id, epoch, count)])
+
+
+def images(messages: Iterable[ReservedMessage]) -> list[int]:
+    """The images of messages, sorted."""
+    return sorted(message.image_id for message in messages)

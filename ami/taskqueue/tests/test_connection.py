@@ -1,0 +1,197 @@
+"""One connection per loop, made once, given up soon, healed by itself, and silent about its credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import pytest
+from structlog.testing import capture_logs
+
+from ami.embedded.nats import Nats
+from ami.taskqueue import QueueConfig, QueueUnavailable, TaskQueueManager
+from ami.taskqueue.client import Connection
+from ami.taskqueue.connection import ConnectionPool
+from ami.taskqueue.errors import ConnectionLost
+from ami.taskqueue.retries import retry_on_connection_error
+from ami.taskqueue.tests.waiting import stopwatch, wait_for
+
+pytestmark = pytest.mark.integration
+
+
+async def _close(pool: ConnectionPool) -> None:
+    await pool.reset_connection()
+
+
+def _refused_url() -> str:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"nats://user:secret@127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_concurrent_first_calls_share_one_connect(config: QueueConfig) -> None:
+    async def scenario() -> tuple[set[int], set[int | None]]:
+        pool = ConnectionPool(config)
+        connections = await asyncio.gather(*(pool.get_connection() for _ in range(20)))
+        clients = {connection.client.client_id for connection in connections}
+        await pool.reset_connection()
+        return {id(connection) for connection in connections}, clients
+
+    connections, clients = asyncio.run(scenario())
+    assert len(connections) == len(clients) == 1
+
+
+def test_each_loop_has_a_connection_of_its_own_and_a_closed_loop_is_forgotten(config: QueueConfig) -> None:
+    pool = ConnectionPool(config)
+
+    async def client_id() -> int | None:
+        connection = await pool.get_connection()
+        await pool.reset_connection()
+        return connection.client.client_id
+
+    assert asyncio.run(client_id()) != asyncio.run(client_id())
+    assert pool._connections == {}
+
+
+def test_after_a_reset_the_next_call_connects_anew(config: QueueConfig) -> None:
+    async def scenario() -> bool:
+        pool = ConnectionPool(config)
+        first = await pool.get_connection()
+        await pool.reset_connection()
+        second = await pool.get_connection()
+        await pool.reset_connection()
+        return first is not second and first.client.is_closed
+
+    assert asyncio.run(scenario())
+
+
+def test_the_client_tells_the_server_who_it_is(config: QueueConfig) -> None:
+    async def name() -> str:
+        pool = ConnectionPool(config)
+        connection = await pool.get_connection()
+        await pool.reset_connection()
+        return str(connection.client.options["name"])
+
+    host, _, pid = asyncio.run(name()).rpartition(":")
+    assert host == socket.gethostname()
+    assert pid.isdigit()
+
+
+def test_a_refused_port_fails_within_the_operation_timeout(new_nats: Callable[[], Nats]) -> None:
+    queue = TaskQueueManager(QueueConfig(url=_refused_url(), operation_timeout=0.5))
+
+    def call() -> None:
+        with pytest.raises(QueueUnavailable):
+            queue.exists(1, 1)
+
+    assert stopwatch(call) < 0.7
+    assert stopwatch(call) < 0.005
+
+
+def test_a_server_that_comes_up_later_is_found_without_a_restart(own_nats: Nats) -> None:
+    own_nats.stop()
+    queue = TaskQueueManager(QueueConfig(url=own_nats.url, operation_timeout=0.3, breaker_open_seconds=60))
+    with pytest.raises(QueueUnavailable):
+        queue.exists(1, 1)
+    own_nats.start()
+    wait_for(lambda: not queue.is_unavailable, seconds=2.0)
+    assert queue.exists(1, 1) is False
+
+
+def test_a_connection_lost_and_found_is_the_same_connection(own_nats: Nats) -> None:
+    async def scenario() -> bool:
+        pool = ConnectionPool(QueueConfig(url=own_nats.url))
+        loop = asyncio.get_running_loop()
+        first = await pool.get_connection()
+        await asyncio.to_thread(own_nats.kill)
+        await asyncio.to_thread(own_nats.start)
+        second = await retry_on_connection_error(pool.get_connection, until=loop.time() + 5.0)
+        async with second.limit(1.0):
+            await second.barrier()
+        await pool.reset_connection()
+        return first is second
+
+    assert asyncio.run(scenario())
+
+
+def test_a_lost_connection_ends_a_waiting_operation_at_once(own_nats: Nats) -> None:
+    async def scenario() -> None:
+        pool = ConnectionPool(QueueConfig(url=own_nats.url))
+        connection = await pool.get_connection()
+        try:
+            async with connection.limit(30.0):
+                own_nats.kill()
+                await asyncio.Event().wait()
+        finally:
+            await pool.reset_connection()
+
+    def call() -> None:
+        with pytest.raises(ConnectionLost):
+            asyncio.run(scenario())
+
+    assert stopwatch(call) < 2.0
+
+
+def test_a_client_that_never_comes_back_is_replaced(own_nats: Nats, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> bool:
+        pool = ConnectionPool(QueueConfig(url=own_nats.url))
+        stuck = await pool.get_connection()
+        stuck.client._reconnection_task = None
+        monkeypatch.setattr(stuck.client, "_attempt_reconnect", lambda: asyncio.sleep(0))  # it died silently
+        own_nats.kill()
+        own_nats.start()
+        while stuck.client.is_connected:
+            await asyncio.sleep(0.005)
+        monkeypatch.setattr("ami.taskqueue.client._STUCK_SECONDS", 0.0)
+        fresh = await pool.get_connection()
+        await pool.reset_connection()
+        return fresh is not stuck
+
+    assert asyncio.run(scenario())
+
+
+def test_a_wrong_password_is_reported_without_the_password(own_nats: Nats) -> None:
+    url = own_nats.url.replace("://ami:", "://ami:wrong-")
+    queue = TaskQueueManager(QueueConfig(url=url, operation_timeout=0.3))
+    with capture_logs() as logs, pytest.raises(QueueUnavailable) as failure:
+        queue.exists(1, 1)
+    told = repr(logs) + repr(failure.value) + repr(failure.value.context) + repr(failure.value.__cause__)
+    assert "Authorization" in told
+    assert "wrong-" not in told
+
+
+def test_the_life_of_a_connection_is_logged_without_credentials(own_nats: Nats) -> None:
+    password = own_nats.url.split(":")[2].split("@")[0]
+    with capture_logs() as logs:
+        queue = TaskQueueManager(QueueConfig(url=own_nats.url))
+        queue.exists(1, 1)
+        own_nats.kill()
+        wait_for(lambda: any(entry["event"] == "taskqueue.disconnected" for entry in logs))
+        own_nats.start()
+        wait_for(lambda: [entry["event"] for entry in logs].count("taskqueue.connected") == 2)
+    assert len(logs) < 10
+    assert password not in repr(logs)
+
+
+def test_a_barrier_is_never_passed_by_what_was_sent_before(config: QueueConfig) -> None:
+    async def scenario() -> int:
+        pool = ConnectionPool(config)
+        connection: Connection = await pool.get_connection()
+        arrived: list[bytes] = []
+        loop = asyncio.get_running_loop()
+
+        async def note(message: object) -> None:
+            arrived.append(b"")
+
+        async with connection.limit(2.0), connection.subscribed("job.0.echo", note):
+            for _ in range(500):
+                await connection.client.publish("job.0.echo", b"x" * 1_000)
+            await connection.barrier()
+            begun = loop.time()
+            while len(arrived) < 500 and loop.time() - begun < 1.0:
+                await asyncio.sleep(0)
+        await pool.reset_connection()
+        return len(arrived)
+
+    assert asyncio.run(scenario()) == 500

@@ -1,0 +1,1 @@
+"""The parts of the classical detector: background, blobs, artefacts, detection."""

@@ -1,0 +1,31 @@
+"""The Celery application: our own background work on our own machines."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_init
+from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+
+app = Celery("ami")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+# Celery's Django fixup reads this key in capitals only; without it every task opens a new connection.
+app.conf["CELERY_DB_REUSE_MAX"] = settings.CELERY_DB_REUSE_MAX
+app.steps["worker"].add(DjangoStructLogInitStep)
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """Connecting to this signal is how Celery is told to leave the logging set-up alone."""
+
+
+@worker_init.connect
+def no_query_cache_in_workers(**_: Any) -> None:
+    """Background work writes; caching reads there cost seconds per task in the reference system."""
+    settings.CACHALOT_ENABLED = False

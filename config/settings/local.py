@@ -1,0 +1,17 @@
+"""Settings for one machine: the demo and development."""
+
+from __future__ import annotations
+
+from ami.base.logs import configure_logging
+from config.settings.base import *  # noqa: F403
+from config.settings.base import LOG_LEVEL, SECRET_KEY
+
+SECRET_KEY = SECRET_KEY or "local-only-and-therefore-not-secret"
+ALLOWED_HOSTS = ["*"]
+DEBUG = True
+LOG_FORMAT = "console"
+LOGGING = configure_logging(LOG_FORMAT, LOG_LEVEL)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
