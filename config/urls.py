@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+
+from ami.main.api.views.files import public_file
+from config.health import livez, readyz
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="api:api-root"), name="home"),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
     path(settings.ADMIN_URL, admin.site.urls),
+    path("api/v2/", include("config.api")),
+    path("media/<path:path>", public_file, name="media"),
 ]
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.forbidden"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.server_error"

@@ -45,10 +45,13 @@ class Round:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the rounds, print the table; 0 when every round was exact."""
     arguments = _arguments(argv)
-    with tempfile.TemporaryDirectory(prefix="ami-bench-") as folder, Stack(Path(folder), durable=True) as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="ami-bench-") as folder,
+        Stack(Path(folder), durable=True) as stack,
+    ):
+        os.environ.update(stack.environment())
         os.environ.update(
-            stack.environment()
-            | {"DJANGO_SETTINGS_MODULE": "config.settings.local", "LOG_LEVEL": "WARNING", "AMI_DATA_DIR": folder}
+            DJANGO_SETTINGS_MODULE="config.settings.local", LOG_LEVEL="WARNING", AMI_DATA_DIR=folder
         )
         # Django reads its settings when it is imported, so not before the servers have addresses.
         from ami.bench.platform import BenchPlatform  # noqa: PLC0415
@@ -64,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
                 if number >= arguments.warm_up:
                     rounds.append(Round(**measured))
-                    print(_line(rounds[-1]), flush=True)  # noqa: T201
+                    print(_line(rounds[-1]), flush=True)
     report = {
         "images": arguments.images,
         "workers": arguments.workers,
@@ -74,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "median_images_per_second": statistics.median(item.images_per_second for item in rounds),
         "rounds": [asdict(item) for item in rounds],
     }
-    print(f"median: {report['median_images_per_second']:.0f} images/s over {len(rounds)} rounds")  # noqa: T201
+    print(f"median: {report['median_images_per_second']:.0f} images/s over {len(rounds)} rounds")
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2))
     return 0 if all(_is_exact(item, arguments) for item in rounds) else 1

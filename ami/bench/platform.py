@@ -95,9 +95,7 @@ class BenchPlatform:
             "http_errors": observed.http_errors,
             **_percentiles("tasks", observed.tasks_times),
             **_percentiles("result", observed.result_times),
-            "cpu_ms_per_image": {
-                kind: 1_000 * amount / arguments.images for kind, amount in spent.items()
-            },
+            "cpu_ms_per_image": {kind: 1_000 * amount / arguments.images for kind, amount in spent.items()},
         }
 
     def _job(self, images: int) -> Job:
@@ -108,7 +106,8 @@ class BenchPlatform:
         capture_set = SourceImageCollection.objects.create(project=self.project, name="Set", method="manual")
         through = SourceImageCollection.images.through
         through.objects.bulk_create(
-            through(sourceimagecollection_id=capture_set.pk, sourceimage_id=capture.pk) for capture in captures
+            through(sourceimagecollection_id=capture_set.pk, sourceimage_id=capture.pk)
+            for capture in captures
         )
         return create_job(
             name="Bench", project=self.project, pipeline=self.pipeline, source_image_collection=capture_set

@@ -1,7 +1,7 @@
 """Enqueues Celery tasks without ever hanging on the broker.
 
-Requests must not wait for a broker that is down or frozen, so messages go out over connections of their own with
-short socket timeouts, and after a failure the broker is left alone for a moment.
+Requests must not wait for a broker that is down or frozen, so messages go out over connections of their own
+with short socket timeouts, and after a failure the broker is left alone for a moment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def send(task: Task[Any, Any], *arguments: Any, delay: float = 0) -> bool:
     if time.monotonic() < _down_until:
         return False
     try:
-        task.apply_async(arguments, countdown=delay or None, producer=_producer(), retry=False)
+        task.apply_async(arguments, countdown=delay, producer=_producer(), retry=False)
     except (KombuError, RedisError, OSError) as error:
         _down_until = time.monotonic() + LEAVE_ALONE_SECONDS
         _forget_producer()
@@ -46,7 +46,7 @@ def _producer() -> Producer:
     if producer is None:
         connection = current_app.connection_for_write()
         connection.transport_options = {
-            **connection.transport_options,
+            **(connection.transport_options or {}),
             "socket_timeout": SOCKET_SECONDS,
             "socket_connect_timeout": SOCKET_SECONDS,
             "max_retries": 0,
@@ -58,8 +58,8 @@ def _producer() -> Producer:
 
 def _forget_producer() -> None:
     producer: Producer | None = _local.__dict__.pop("producer", None)
-    if producer is not None:
+    if producer is not None and (connection := producer.connection) is not None:
         try:
-            producer.connection.collapse()
+            connection.close()
         except (KombuError, RedisError, OSError):
             logger.debug("broker.connection_already_gone")

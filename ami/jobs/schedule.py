@@ -55,7 +55,7 @@ def _sync(entry: Entry) -> bool:
     )
     # The description remembers what the code asked for last: only if that changed, the row follows.
     if created or row.description == wanted:
-        return created
+        return bool(created)
     row.interval = interval
     row.expire_seconds = entry.seconds * 2
     row.description = wanted

@@ -15,10 +15,12 @@ from ami.jobs.models import Job, JobTask
 from ami.jobs.states import CANCELABLE, FINAL, OPEN, JobState, sources_of
 
 
-def _move(job_id: int, sources: frozenset[JobState], target: JobState, run: int | None, **also: Any) -> bool:
+def _move(
+    job_id: int, sources: frozenset[JobState], target: JobState, in_run: int | None, **also: Any
+) -> bool:
     jobs = Job.objects.filter(pk=job_id, status__in=sources)
-    if run is not None:
-        jobs = jobs.filter(run=run)
+    if in_run is not None:
+        jobs = jobs.filter(run=in_run)
     return jobs.update(status=target, updated_at=Now(), **also) == 1
 
 

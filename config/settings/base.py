@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "ami.main",
     "ami.ml",
     "ami.jobs",
+    "config",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -295,7 +296,10 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "ami.base.api.exceptions.exception_handler",
-    "DATETIME_FORMAT": "iso-8601",
+    # Times stay times until the renderer writes them: one place says how they look.
+    "DATETIME_FORMAT": None,
+    # Whose word about the caller's address counts, when logins are throttled.
+    "NUM_PROXIES": 1 if BEHIND_TLS_PROXY else 0,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token", "TOKEN_MODEL": "knox.AuthToken"}

@@ -65,7 +65,7 @@ class ProgressSerializer(serializers.Serializer[dict[str, Any]]):
 
     summary = SummarySerializer()
     stages = StageSerializer(many=True)
-    errors = serializers.ListField(child=serializers.CharField())
+    errors = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
     logs = serializers.ListField(child=serializers.CharField())
 
 

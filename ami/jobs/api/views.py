@@ -111,7 +111,7 @@ class JobViewSet(
 
     def get_serializer_context(self) -> dict[str, Any]:
         """How many log lines a job shows by itself."""
-        context = super().get_serializer_context()
+        context = dict(super().get_serializer_context())
         if self.action not in ("list", *WORKER_ACTIONS):
             context["logs_limit"] = bounded_integer(self.request, "logs_limit", LOGS_DEFAULT, 1, LOGS_MAX)
         return context
@@ -122,8 +122,8 @@ class JobViewSet(
             return super().list(request, *args, **kwargs)
         jobs = self.filter_queryset(self.get_queryset()).filter(pipeline__isnull=False)
         rows = jobs.select_related(None).prefetch_related(None).order_by("?").values("id", "pipeline__slug")
-        page = self.paginate_queryset(rows)  # type: ignore[arg-type]
-        return self.get_paginated_response(MinimalJobSerializer(page or [], many=True).data)
+        page: Any = self.paginate_queryset(rows)
+        return self.get_paginated_response(MinimalJobSerializer(page, many=True).data)
 
     def may(self, request: Request, obj: Job) -> bool:
         """Actions on a job need the permission of its type: `run_ml_job`, `tasks_ml_job`, …"""

@@ -97,7 +97,7 @@ def caller(request: Request) -> Worker:
     info = request.data.get("client_info") if isinstance(request.data, dict) else None
     if not name and isinstance(info, dict):
         name = next((info[key] for key in ("name", "hostname") if isinstance(info.get(key), str)), "")
-    return worker_of(int(request.user.pk), getattr(request.user, "name", ""), name)
+    return worker_of(request.user.pk or 0, getattr(request.user, "name", ""), name)
 
 
 def task_as_wire(task: ReservedTask) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The life of a job, one verb a file.
 
-    create ─► enqueue ─► collect ─► publish ─► reserve ─► receive ─► save ─► advance ─► acknowledge ─► finish
-      API      Celery     ledger    NATS+Redis   worker     worker    rows    progress       NATS       clean up
+    create ─► enqueue ─► collect ─► publish ─► reserve ─► receive ─► save ─► advance ─► ack ─► finish
+      API      Celery     ledger    NATS+Redis   worker     worker    rows    progress   NATS   clean up
                                                 POST tasks  POST result
                        cancel, retry and delete cut in anywhere; health watches from the side
 

@@ -1,7 +1,7 @@
 """advance: carry what the ledger says to where people look: pending sets and stages.
 
-The ledger is the truth; this is a projection, written at most once a second per job, with one trailing refresh
-that catches what the last second left out, and that tries to finish the job.
+The ledger is the truth; this is a projection, written at most once a second per job, with one trailing
+refresh that catches what the last second left out, and that tries to finish the job.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Settled:
 
 
 def advance(job_id: int, settled: Settled) -> bool:
-    """Update pending sets, and progress if it is due; True when nothing seems open, so that finish is worth a try.
+    """Update pending sets, and progress if it is due; True when nothing seems open: finish is worth a try.
 
     Safe to run twice and to leave out: the trailing refresh and the health checks make up for it.
     """

@@ -1,7 +1,7 @@
 """The driver claim: at most one slice of dispatching per job at a time.
 
-A claim is two columns of the job's row, taken and extended by conditional UPDATEs and judged by the database's
-clock; a slice that died loses it by time.
+A claim is two columns of the job's row, taken and extended by conditional UPDATEs and judged by the
+database's clock; a slice that died loses it by time.
 """
 
 from __future__ import annotations

@@ -52,4 +52,5 @@ def _sentence(ending: JobState, counts: Counts) -> str:
     )
     if ending == JobState.SUCCESS:
         return f"Job finished: {figures}."
-    return f"Job failed in the process stage: more than {settings.FAILURE_THRESHOLD:.0%} of its images failed ({figures})."
+    share = f"{settings.FAILURE_THRESHOLD:.0%}"
+    return f"Job failed in the process stage: more than {share} of its images failed ({figures})."

@@ -50,7 +50,7 @@ def claim(inbox_id: int) -> ClaimedRow | None:
 
 
 def note_in_hand(row: ClaimedRow, image_id: int | None) -> None:
-    """Write down which item is being saved, so that a death now is counted against it; also holds the claim."""
+    """Write down which item is in hand, so that a death now counts against it; also holds the claim."""
     notes = {"image": image_id, "kills": {str(image): count for image, count in row.kills.items()}}
     execute(
         """UPDATE jobs_inboxentry SET in_hand = %s::jsonb,

@@ -1,7 +1,8 @@
 """The form in which accepted results wait in the inbox: compact JSON, compressed with zstd.
 
-Only the platform writes and reads it, so it holds checked values: database ids instead of keys, packed vectors
-instead of number lists. Bodies written by an older version must stay readable: `VERSION` changes with the form.
+Only the platform writes and reads it, so it holds checked values: database ids instead of keys, packed
+vectors instead of number lists. Bodies written by an older version must stay readable: `VERSION` changes
+with the form.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def extend(leases: Sequence[Lease]) -> list[LeaseAnswer]:
 
 
 def release(leases: Sequence[Lease]) -> list[LeaseAnswer]:
-    """Give leases back unused: the images are free at once, and the attempts do not count. Safe to run twice."""
+    """Give leases back unused: images are free at once, attempts do not count. Safe to run twice."""
     with transaction.atomic():
         tasks = ledger.lock_many([(lease.job_id, lease.image_id) for lease in leases])
         held = [lease for lease in leases if _in_force(lease, tasks.get((lease.job_id, lease.image_id)))]

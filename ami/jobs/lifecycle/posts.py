@@ -1,7 +1,7 @@
 """Reads the items of a result post: whose lease, what shape, what meaning. Touches no ledger row.
 
-Each item is judged alone, so a bad one never loses its neighbours. An item without a good lease is refused and
-changes nothing; under a good lease, what cannot be accepted is a failed attempt at that image.
+Each item is judged alone, so a bad one never loses its neighbours. An item without a good lease is refused
+and changes nothing; under a good lease, what cannot be accepted is a failed attempt at that image.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def read_post(job: Job, results: Sequence[object], worker: Worker) -> list[Item]
             )
         else:
             seen.add(lease.image_id)
-            items.append(_read(job, raw["result"] if "result" in raw else None, echo, lease))  # type: ignore[index,operator]
+            items.append(_read(job, raw.get("result"), echo, lease))  # type: ignore[attr-defined]
     return items
 
 

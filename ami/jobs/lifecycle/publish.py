@@ -83,7 +83,7 @@ def publish_slice(claim: Claim, out_of_time: Callable[[], bool]) -> bool:
 
 
 def ensure_queue(claim: Claim) -> Cursor | None:
-    """The stream to publish into, made anew under the next epoch if it is missing; None if the claim is lost."""
+    """The stream to publish into, made anew under the next epoch if missing; None if the claim is lost."""
     epoch, position = rows("SELECT queue_epoch, published_to FROM jobs_job WHERE id = %s", [claim.job_id])[0]
     queue = TaskQueueManager()
     if epoch and queue.exists(claim.job_id, epoch):
@@ -147,7 +147,8 @@ def _next_rows(job_id: int, after: int, limit: int) -> list[tuple[int, int, int,
 def _store(claim: Claim, cursor: Cursor) -> bool:
     """Remember what is confirmed and hold the claim for longer; False when run, epoch or driver changed."""
     stored = execute(
-        "UPDATE jobs_job SET published_to = %s WHERE id = %s AND driver = %s AND run = %s AND queue_epoch = %s",
+        """UPDATE jobs_job SET published_to = %s
+        WHERE id = %s AND driver = %s AND run = %s AND queue_epoch = %s""",
         [cursor.position, claim.job_id, claim.driver, claim.run, cursor.epoch],
     )
     return bool(stored) and claims.extend(claim)

@@ -1,7 +1,8 @@
 """reserve: hand out tasks with a lease. NATS delivers, the ledger decides.
 
-Every fetched message is judged by its ledger row, locked, in one transaction; only what that transaction leased
-is handed out. What happens to the message follows from the row (the table in docs/reference/lifecycle.md).
+Every fetched message is judged by its ledger row, locked, in one transaction; only what that transaction
+leased is handed out. What happens to the message follows from the row (the table in
+docs/reference/lifecycle.md).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Verdict(Enum):
 
 
 def judge(task: LockedTask | None, message_run: int, url: str | None, max_attempts: int) -> Verdict:
-    """What to do with a message. `url` is the capture's, "" if it has no file, None if the capture is gone."""
+    """What to do with a message. `url`: the capture's, "" without a file, None if the capture is gone."""
     if task is None or task.run != message_run or task.is_final:
         return Verdict.SETTLED
     if task.status == TaskState.RECEIVED:

@@ -1,13 +1,14 @@
 """save: write the predictions of one inbox row, then tell everybody; resumes wherever it died.
 
-The predictions and the ledger change in one transaction. Whatever kills a save before its commit leaves the row
-as it was; whatever kills it after leaves `applied_at`, and the next try goes on from there. An item is given up
-only for an error of its own, never because a count is high.
+The predictions and the ledger change in one transaction. Whatever kills a save before its commit leaves the
+row as it was; whatever kills it after leaves `applied_at`, and the next try goes on from there. An item is
+given up only for an error of its own, never because a count is high.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -80,7 +81,7 @@ def _save(row: ClaimedRow, items: Sequence[AcceptedItem]) -> None:
     """Write predictions and ledger for the items of this row that are still received, in this transaction."""
     tasks = _mine(row, items)
     results = [item.result for item in items if item.result.image_id in tasks]
-    captured_at = dict(
+    captured_at: dict[int, Any] = dict(
         rows(
             "SELECT id, timestamp FROM main_sourceimage WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE",
             [list(tasks)],
@@ -157,8 +158,8 @@ def _readable_items(row: ClaimedRow) -> list[AcceptedItem] | None:
     """The items, or None when the body cannot be read: then its images fail once the tries are used up."""
     try:
         return row.items()
-    except Exception as error:  # noqa: BLE001 - decompressor, JSON and version errors share no base class
-        logger.error("save.unreadable_body", job_id=row.job_id, inbox_id=row.id, error=repr(error)[:500])
+    except Exception as error:  # decompressor, JSON and version errors share no base class
+        logger.exception("save.unreadable_body", job_id=row.job_id, inbox_id=row.id)
         if row.tries >= settings.INBOX_MAX_TRIES:
             _fail_all_of(row, f"The stored result cannot be read: {type(error).__name__}.")
             inbox.mark_applied(row)
@@ -188,9 +189,10 @@ def _fail_all_of(row: ClaimedRow, reason: str) -> None:
 
 def _tell(row: ClaimedRow, items: Sequence[AcceptedItem]) -> None:
     """Progress, then NATS, then perhaps the job's end: in this order, so that an ack always comes last."""
-    final = dict(
+    final: dict[int, int] = dict(
         rows(
-            "SELECT image_id, status FROM jobs_jobtask WHERE job_id = %s AND image_id = ANY(%s) AND status > 1",
+            """SELECT image_id, status FROM jobs_jobtask
+            WHERE job_id = %s AND image_id = ANY(%s) AND status > 1""",
             [row.job_id, [item.result.image_id for item in items]],
         )
     )

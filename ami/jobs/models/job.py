@@ -32,7 +32,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def visible_to(self, user: User | AnonymousUser) -> JobQuerySet:
         """Jobs of the projects that the person may see."""
-        return self.filter(project__in=Project.objects.all().visible_to(user))  # type: ignore[attr-defined]
+        return self.filter(project__in=Project.objects.all().visible_to(user))
 
 
 class Job(TimestampedModel):

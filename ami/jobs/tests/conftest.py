@@ -1,4 +1,4 @@
-"""A small world for tests of jobs: a project with captures, a pipeline, and background work that runs on demand."""
+"""A small world for tests of jobs: captures, a pipeline, and background work that runs on demand."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_a_job_ends_in_success_with_exact_numbers(world: World) -> None:
     assert {stage.status for stage in job.stages.all()} == {"SUCCESS"}
     assert Detection.objects.count() == 14
     assert Classification.objects.count() == 14
-    assert Classification.objects.first().scores == [0.75, 0.25]
+    assert Classification.objects.all()[0].scores == [0.75, 0.25]
 
 
 def test_an_ended_job_leaves_no_stream_no_keys_and_no_inbox(world: World) -> None:

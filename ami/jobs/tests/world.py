@@ -123,9 +123,8 @@ class World:
         """A job in state CREATED over new captures."""
         if "source_image_collection" not in fields:
             fields["source_image_collection"] = self.capture_set(self.captures(images))
-        job = create_job(
-            **({"name": "Job", "project": self.project, "pipeline": self.pipeline, "shuffle": False} | fields)
-        )
+        named: dict[str, Any] = {"name": "Job", "project": self.project, "pipeline": self.pipeline}
+        job = create_job(**(named | {"shuffle": False} | fields))
         self.jobs.append(job)
         return job
 

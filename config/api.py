@@ -1,0 +1,82 @@
+"""Every route of the API, under `/api/v2/`. Basenames are the link names: `api:<basename>-detail`."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.permissions import AllowAny
+from rest_framework.routers import APIRootView, DefaultRouter
+
+from ami.jobs.api.views import JobViewSet
+from ami.main.api.views.capture_sets import CaptureSetViewSet
+from ami.main.api.views.captures import CaptureViewSet
+from ami.main.api.views.deployments import DeploymentViewSet, DeviceViewSet, SiteViewSet
+from ami.main.api.views.files import capture_file
+from ami.main.api.views.projects import MemberViewSet, ProjectViewSet
+from ami.main.api.views.status import SummaryView
+from ami.main.api.views.taxa import TaxonViewSet
+from ami.main.api.views.uploads import UploadViewSet
+from ami.ml.api.views.pipelines import (
+    AlgorithmViewSet,
+    CategoryMapViewSet,
+    PipelineViewSet,
+    ProjectPipelineViewSet,
+)
+from ami.ml.api.views.predictions import ClassificationViewSet, DetectionViewSet
+from ami.ml.api.views.services import ProcessingServiceViewSet
+from ami.users.api.views import LoginView, LogoutView, UserViewSet
+
+
+class OpenRootView(APIRootView):
+    """The table of contents, for everybody."""
+
+    permission_classes = [AllowAny]
+
+
+class Router(DefaultRouter):
+    """Django REST framework's router, with an open table of contents."""
+
+    APIRootView = OpenRootView
+
+
+router = Router()
+
+# Accounts
+router.register("users", UserViewSet, basename="user")
+
+# Projects, stations, captures. Longer prefixes first: `captures/upload` would else be taken for a capture.
+router.register(r"projects/(?P<project_pk>[^/.]+)/members", MemberViewSet, basename="project-member")
+router.register("projects", ProjectViewSet, basename="project")
+router.register("deployments/devices", DeviceViewSet, basename="device")
+router.register("deployments/sites", SiteViewSet, basename="site")
+router.register("deployments", DeploymentViewSet, basename="deployment")
+router.register("captures/upload", UploadViewSet, basename="upload")
+router.register("captures/collections", CaptureSetViewSet, basename="sourceimagecollection")
+router.register("captures", CaptureViewSet, basename="sourceimage")
+
+router.register("taxa", TaxonViewSet, basename="taxon")
+
+# Models and predictions
+router.register(
+    r"projects/(?P<project_pk>[^/.]+)/pipelines", ProjectPipelineViewSet, basename="project-pipeline"
+)
+router.register("ml/pipelines", PipelineViewSet, basename="pipeline")
+router.register("ml/algorithms", AlgorithmViewSet, basename="algorithm")
+router.register("ml/labels", CategoryMapViewSet, basename="categorymap")
+router.register("ml/processing_services", ProcessingServiceViewSet, basename="processingservice")
+router.register("detections", DetectionViewSet, basename="detection")
+router.register("classifications", ClassificationViewSet, basename="classification")
+
+# Jobs
+router.register("jobs", JobViewSet, basename="job")
+
+app_name = "api"
+urlpatterns: list[URLPattern | URLResolver] = [
+    re_path(r"^auth/token/login/?$", LoginView.as_view(), name="login"),
+    re_path(r"^auth/token/logout/?$", LogoutView.as_view(), name="logout"),
+    path("captures/<int:pk>/file/", capture_file, name="capture-file"),
+    path("status/summary/", SummaryView.as_view(), name="status-summary"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path("", include(router.urls)),
+]

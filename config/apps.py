@@ -1,0 +1,21 @@
+"""The configuration as a Django app, so that `manage.py check` asks it whether it makes sense."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.checks import register
+
+from config.checks import check_declared, check_deployment, check_times
+
+
+class ConfigConfig(AppConfig):
+    """Settings and their checks."""
+
+    name = "config"
+    verbose_name = "Configuration"
+
+    def ready(self) -> None:
+        """Register the checks."""
+        register(check_declared)
+        register(check_times)
+        register(check_deployment)

@@ -1,0 +1,91 @@
+"""System checks: settings that make no sense are refused at start, with a sentence that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+
+from config.declare import DECLARED, is_given
+
+
+def check_declared(**_: Any) -> list[CheckMessage]:
+    """Every declared setting has a sensible value."""
+    return [
+        Error(
+            "A setting has a secret value of the wrong kind." if setting.secret else setting.problem,
+            hint=f"Set the environment variable {setting.name} ({setting.kind}): {setting.meaning}",
+            id="ami.E001",
+        )
+        for setting in DECLARED.values()
+        if setting.problem
+    ]
+
+
+def check_times(**_: Any) -> list[CheckMessage]:
+    """Times that depend on each other fit."""
+    found: list[CheckMessage] = []
+    operation = settings.NATS_OPERATION_TIMEOUT
+    lease = settings.NATS_TASK_TTR
+    if lease < 2 * operation:
+        found.append(
+            Error(
+                f"The lease (NATS_TASK_TTR, {lease:g} s) is shorter than two queue calls ({operation:g} s each).",
+                hint="Raise NATS_TASK_TTR to at least twice NATS_OPERATION_TIMEOUT; 300 s is a good lease.",
+                id="ami.E002",
+            )
+        )
+    longest = lease * settings.NATS_MAX_DELIVER
+    if longest >= settings.MEDIA_LINK_SECONDS:
+        found.append(
+            Error(
+                f"Links to images end after {settings.MEDIA_LINK_SECONDS} s, but an image may be out with "
+                f"workers for {longest:g} s.",
+                hint="Raise MEDIA_LINK_SECONDS above NATS_TASK_TTR times NATS_MAX_DELIVER.",
+                id="ami.E003",
+            )
+        )
+    visibility = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+    if visibility <= settings.CELERY_TASK_TIME_LIMIT:
+        found.append(
+            Warning(
+                f"The broker hands a task to another worker after {visibility} s, but a task may run for "
+                f"{settings.CELERY_TASK_TIME_LIMIT} s.",
+                hint="Raise CELERY_VISIBILITY_TIMEOUT above the longest task; 300 s is a good value.",
+                id="ami.W001",
+            )
+        )
+    return found
+
+
+def check_deployment(**_: Any) -> list[CheckMessage]:
+    """A server that strangers reach has a secret key, knows its own name, and says where its data is."""
+    if settings.DEBUG:
+        return []
+    found: list[CheckMessage] = []
+    if len(settings.SECRET_KEY) < 32:
+        found.append(
+            Error(
+                "The secret key is missing or short; sessions and links to images could be forged.",
+                hint="Set DJANGO_SECRET_KEY (or DJANGO_SECRET_KEY_FILE) to at least 32 random characters.",
+                id="ami.E004",
+            )
+        )
+    if not settings.ALLOWED_HOSTS:
+        found.append(
+            Error(
+                "No host name is allowed, so every request would be refused.",
+                hint="Set DJANGO_ALLOWED_HOSTS to the host names of this server, separated by commas.",
+                id="ami.E005",
+            )
+        )
+    if not is_given("DATABASE_URL"):
+        found.append(
+            Warning(
+                "DATABASE_URL is not set; the server looks for Postgres on its own machine.",
+                hint="Set DATABASE_URL (or DATABASE_URL_FILE), for instance postgresql://user@host/ami.",
+                id="ami.W002",
+            )
+        )
+    return found

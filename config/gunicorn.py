@@ -1,0 +1,22 @@
+"""How gunicorn serves AMI: threads, because worker endpoints mostly wait for Postgres and NATS."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+
+wsgi_app = "config.wsgi:application"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = int(os.environ.get("WEB_THREADS", "4"))
+timeout = 60
+graceful_timeout = 30
+keepalive = 30
+# Without this, every instance of one user would share one control socket in the home folder.
+control_socket_disable = True
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Bodies of a megabyte are made of many small objects: collecting garbage rarely saves a few per cent."""
+    gc.set_threshold(200_000, 20, 100)
