@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
 
 from config.declare import DECLARED, is_given
 
@@ -31,7 +32,7 @@ def check_times(**_: Any) -> list[CheckMessage]:
     if lease < 2 * operation:
         found.append(
             Error(
-                f"The lease (NATS_TASK_TTR, {lease:g} s) is shorter than two queue calls ({operation:g} s each).",
+                f"The lease (NATS_TASK_TTR, {lease:g} s) is shorter than two queue calls of {operation:g} s.",
                 hint="Raise NATS_TASK_TTR to at least twice NATS_OPERATION_TIMEOUT; 300 s is a good lease.",
                 id="ami.E002",
             )
@@ -64,7 +65,7 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
     if settings.DEBUG:
         return []
     found: list[CheckMessage] = []
-    if len(settings.SECRET_KEY) < 32:
+    if len(_secret_key()) < 32:
         found.append(
             Error(
                 "The secret key is missing or short; sessions and links to images could be forged.",
@@ -89,3 +90,10 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def _secret_key() -> str:
+    try:
+        return str(settings.SECRET_KEY)
+    except ImproperlyConfigured:  # Django's word for an empty one
+        return ""

@@ -7,20 +7,18 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 
 from ami.embedded.command import run
 from ami.embedded.errors import EmbeddedError
 from ami.embedded.folders import temporary_folder
+from ami.embedded.signals import signals_end_this
 from ami.embedded.stack import Stack
 
 WATCH_SECONDS = 0.2
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     try:
         with (
-            _signals_end_this(),
+            signals_end_this(),
             _folder(options.data) as folder,
             Stack(folder, durable=options.durable) as stack,
             _announced(stack, options.json),
@@ -66,24 +64,6 @@ def _serve(stack: Stack) -> int:
         threading.Event().wait(WATCH_SECONDS)
     dead = next(server for server in stack.servers if not server.running)
     raise EmbeddedError(f"{dead.name} has ended; its log is {dead.log}")
-
-
-@contextlib.contextmanager
-def _signals_end_this() -> Iterator[None]:
-    """Turn a signal into an orderly end with the exit code that shells expect."""
-
-    def end(number: int, _: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)  # the end has begun; a second signal must not cut it short
-        raise SystemExit(128 + number)
-
-    # Set even if they are ignored: scripts start background commands that way.
-    before = {number: signal.signal(number, end) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _folder(given: Path | None) -> contextlib.AbstractContextManager[Path]:

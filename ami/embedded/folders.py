@@ -16,19 +16,25 @@ from ami.embedded.errors import EmbeddedError
 PREFIX = "ami-"
 MEMORY = Path("/dev/shm")  # noqa: S108 - shared memory of Linux; containers often give it 64 MB
 MEMORY_ROOM_BYTES = 2 * 1024**3
-ABANDONED_SECONDS = 3600.0
+ABANDONED_SECONDS = 600.0
 LOCK_SECONDS = 2.0
 """How long to wait for the servers of a stack that was killed this moment."""
 
 
-def make_private(directory: Path) -> None:
-    """Nobody else may look in. Root's can be walked through: there Postgres runs as `nobody`."""
-    directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
+def claim(directory: Path) -> int:
+    """Make a folder ours while the returned descriptor is open, here or in a process that inherits it.
 
-
-def take_lock(directory: Path) -> int:
-    """Claim a folder while the returned descriptor is open, here or in a process that inherits it."""
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    It is made if it is not there. Fails if another stack uses it.
+    """
+    try:
+        if not directory.exists():
+            directory.mkdir(parents=True)
+            _make_private(directory)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise EmbeddedError(
+            f"{directory} cannot hold the servers' data; name another folder. {error}"
+        ) from None
     deadline = time.monotonic() + LOCK_SECONDS
     while not _locked(descriptor):
         if time.monotonic() > deadline:
@@ -44,13 +50,18 @@ def take_lock(directory: Path) -> int:
     return descriptor
 
 
+def _make_private(directory: Path) -> None:
+    """Nobody else may look in. Root's can be walked through: there Postgres runs as `nobody`."""
+    directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
+
+
 @contextlib.contextmanager
 def temporary_folder(parent: str | None = None) -> Iterator[Path]:
     """A folder for a stack that is to leave nothing behind; in memory where that has room, for speed."""
     place = parent or _place()
     _remove_abandoned(Path(place))
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place) as folder:
-        make_private(Path(folder))
+        _make_private(Path(folder))
         yield Path(folder)
 
 

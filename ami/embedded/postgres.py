@@ -27,6 +27,8 @@ SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 100
 """Bytes; Linux allows 107 and macOS 103."""
 FIRST_WITH_OWN_LOCALES = 17
+MEMORY_BESIDE_DATA = "dynamic_shared_memory_type=mmap"
+"""Not in /dev/shm, which is small in containers and which a killed server litters."""
 NOT_DURABLE = ("fsync=off", "full_page_writes=off")
 """A commit still reaches the operating system before it is confirmed, so a killed server loses nothing."""
 
@@ -81,10 +83,11 @@ class Postgres(Server):
             "listen_addresses=",
             f"unix_socket_directories={self._socket_directory}",
             f"max_connections={MAX_CONNECTIONS}",
-            # Among the data, not in /dev/shm: that is small in containers, and a killed server litters it.
-            "dynamic_shared_memory_type=mmap",
-            *(() if self.durable else NOT_DURABLE),
+            *self._careful_settings(),
         ]
+
+    def _careful_settings(self) -> tuple[str, ...]:
+        return (MEMORY_BESIDE_DATA,) if self.durable else (MEMORY_BESIDE_DATA, *NOT_DURABLE)
 
     def _create(self, program: Path, account: Account, version: int) -> Iterator[None]:
         """Make a cluster with our database in it; named when complete, so a crash leaves no half of it."""
@@ -93,18 +96,25 @@ class Postgres(Server):
         unfinished.mkdir(mode=0o700)
         account.owns(unfinished)
         # PostgreSQL's own C.UTF-8 knows the cases of all scripts and is the same on every machine.
-        locale = ["--no-locale"]
+        flavour = ["--no-locale"]
         if version >= FIRST_WITH_OWN_LOCALES:
-            locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        settings = () if self.durable else NOT_DURABLE
+            flavour = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+            flavour += ["--set", MEMORY_BESIDE_DATA]
         sync = () if self.durable else ("--no-sync",)
         owner = (f"--username={USER}", "--auth=trust")
         initdb = [str(program.with_name("initdb")), "-D", str(unfinished), "--encoding=UTF8"]
-        yield from self._complete(account, [*initdb, *owner, *locale, *sync])
+        yield from self._complete(account, [*initdb, *owner, *flavour, *sync])
         create = self.home / "create.sql"
         create.write_text(f"CREATE DATABASE {DATABASE}\n")
         with create.open("rb") as sql:
-            single = [str(program), "--single", "-D", str(unfinished), *_options(settings), "postgres"]
+            single = [
+                str(program),
+                "--single",
+                "-D",
+                str(unfinished),
+                *_options(self._careful_settings()),
+                "postgres",
+            ]
             yield from self._complete(account, single, stdin=sql.fileno())
         create.unlink()
         unfinished.rename(self._data)

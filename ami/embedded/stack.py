@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from ami.embedded.errors import EmbeddedError
-from ami.embedded.folders import make_private, take_lock
+from ami.embedded.folders import claim
 from ami.embedded.nats import Nats
 from ami.embedded.postgres import Postgres
 from ami.embedded.server import Server, start_together
@@ -81,10 +81,7 @@ class Stack:
 
     def start(self) -> None:
         """Start all servers side by side and wait until clients can connect."""
-        if not self.data_dir.exists():
-            self.data_dir.mkdir(parents=True)
-            make_private(self.data_dir)
-        self._lock = lock = take_lock(self.data_dir)
+        self._lock = lock = claim(self.data_dir)
         try:
             for server in self.servers:
                 # They hold the lock too, so the folder stays taken until the last of them is gone.

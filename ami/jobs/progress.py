@@ -2,7 +2,8 @@
 
 Rules of docs/reference/lifecycle.md, "Numbers": total = ledger rows; `process` counts an image once its
 result was accepted or it failed; `results` counts it once its predictions are saved or it failed. Cancelled
-images count in no stage.
+images count in no stage; only a cancelled job goes on showing them as remaining, so that people see how far
+it came.
 """
 
 from __future__ import annotations
@@ -107,49 +108,46 @@ def ml_stages(
     """
     handled = counts.received + counts.processed + counts.failed
     saved = counts.processed + counts.failed
-    collect = Stage(
-        "collect",
-        "Collect",
-        JobState.SUCCESS if collected else _under_way(status),
-        1.0 if collected else 0.0,
-        (Figure("total_images", "Total Images", counts.total),),
-    )
-    process = Stage(
-        "process",
-        "Process",
-        _stage_status(handled, counts, status, collected, threshold),
-        _share(handled, counts.total, collected),
-        (
+    whole = counts.total if status == JobState.REVOKED else counts.counted
+
+    def stage(key: str, name: str, done: int, *figures: Figure) -> Stage:
+        if collected and done >= whole:
+            return Stage(key, name, verdict(counts, threshold), 1.0, figures)
+        begun = JobState.STARTED if done else JobState.CREATED
+        return Stage(
+            key,
+            name,
+            JobState.REVOKED if status == JobState.REVOKED else begun,
+            done / whole if collected else 0.0,  # while the whole still grows, a share of it would fall again
+            figures,
+        )
+
+    return [
+        *([_delay_stage(delay, status)] if delay else []),
+        Stage(
+            "collect",
+            "Collect",
+            JobState.SUCCESS if collected else _under_way(status),
+            1.0 if collected else 0.0,
+            (Figure("total_images", "Total Images", counts.total),),
+        ),
+        stage(
+            "process",
+            "Process",
+            handled,
             Figure("processed", "Processed", handled),
-            Figure("remaining", "Remaining", counts.counted - handled),
+            Figure("remaining", "Remaining", whole - handled),
             Figure("failed", "Failed", counts.failed),
         ),
-    )
-    results = Stage(
-        "results",
-        "Results",
-        _stage_status(saved, counts, status, collected, threshold),
-        _share(saved, counts.total, collected),
-        (
+        stage(
+            "results",
+            "Results",
+            saved,
             Figure("captures", "Captures", counts.processed),
             Figure("detections", "Detections", counts.detections),
             Figure("classifications", "Classifications", counts.classifications),
         ),
-    )
-    stages = [collect, process, results]
-    if delay:
-        begun = status not in {JobState.CREATED, JobState.PENDING}
-        stages.insert(
-            0,
-            Stage(
-                "delay",
-                "Delay",
-                JobState.SUCCESS if begun else status,
-                1.0 if begun else 0.0,
-                (Figure("delay", "Delay", delay), Figure("mood", "Mood", "🙂" if begun else "😴")),
-            ),
-        )
-    return stages
+    ]
 
 
 def overall(stages: list[float]) -> float:
@@ -157,19 +155,16 @@ def overall(stages: list[float]) -> float:
     return sum(stages) / len(stages) if stages else 0.0
 
 
-def _share(done: int, total: int, collected: bool) -> float:
-    if total == 0:
-        return 1.0 if collected else 0.0
-    return done / total
+def _delay_stage(delay: int, status: JobState) -> Stage:
+    begun = status not in {JobState.CREATED, JobState.PENDING}
+    return Stage(
+        "delay",
+        "Delay",
+        JobState.SUCCESS if begun else status,
+        1.0 if begun else 0.0,
+        (Figure("delay", "Delay", delay), Figure("mood", "Mood", "🙂" if begun else "😴")),
+    )
 
 
 def _under_way(status: JobState) -> JobState:
     return status if status in FINAL or status in {JobState.CREATED, JobState.PENDING} else JobState.STARTED
-
-
-def _stage_status(done: int, counts: Counts, status: JobState, collected: bool, threshold: float) -> JobState:
-    if collected and counts.cancelled == 0 and done >= counts.total:
-        return verdict(counts, threshold)
-    if status == JobState.REVOKED:
-        return JobState.REVOKED
-    return JobState.STARTED if done else JobState.CREATED

@@ -14,6 +14,10 @@ from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.save import save_inbox_row
 
+LONGEST_DELAY_SECONDS = 60.0
+"""Redis hands out a waiting task a second time after its visibility timeout, so nothing may wait that long;
+a slice that comes too early asks again."""
+
 
 @shared_task(name="jobs.dispatch", queue="jobs")
 def dispatch(job_id: int, **_: object) -> None:
@@ -44,7 +48,7 @@ class CeleryDispatcher:
 
     def dispatch(self, job_id: int, *, delay: float = 0) -> bool:
         """Enqueue a slice of dispatching."""
-        return send(dispatch, job_id, delay=delay)
+        return send(dispatch, job_id, delay=min(delay, LONGEST_DELAY_SECONDS))
 
     def save(self, inbox_ids: list[int]) -> bool:
         """Enqueue the saving of inbox rows."""

@@ -73,7 +73,7 @@ def media_file(path: str) -> Path:
     root = Path(settings.MEDIA_ROOT).resolve()
     try:
         found = (root / path).resolve(strict=True)
-    except (OSError, ValueError):  # missing, a loop of links, or a NUL in the name
+    except (OSError, ValueError, RuntimeError):  # missing; a NUL in the name; a loop of links
         raise FileGone from None
     if not found.is_relative_to(root) or not found.is_file():
         raise FileGone

@@ -1,7 +1,7 @@
 """What higher layers attach to our rows, reached by the names of the reverse relations and nothing else.
 
-Jobs point to stations, captures and capture sets (`jobs`); detections point to captures (`detections`, where a
-row without a box says "looked, found nothing").
+Jobs point to stations, captures and capture sets (`jobs`); detections point to captures (`detections`, where
+a row without a box says "looked, found nothing").
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ REAL = Q(x1__isnull=False)
 
 def recent_jobs(model: type[Model]) -> Prefetch[Any]:
     """The latest jobs of each row, as `recent_jobs`; one query for the whole page."""
-    jobs: Any = model._meta.get_field("jobs").related_model
-    return Prefetch("jobs", jobs.objects.order_by("-pk")[:_RECENT_JOBS], to_attr="recent_jobs")
+    return Prefetch("jobs", jobs_of(model).order_by("-pk")[:_RECENT_JOBS], to_attr="recent_jobs")
+
+
+def jobs_of(model: type[Model]) -> QuerySet[Any]:
+    """All jobs, found through the relation that jobs have to `model`."""
+    related: Any = model._meta.get_field("jobs").related_model
+    rows: QuerySet[Any] = related.objects.all()
+    return rows
 
 
 def real_detections() -> Prefetch[Any]:

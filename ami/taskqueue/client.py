@@ -23,6 +23,7 @@ from nats.errors import (
     ConnectionDrainingError,
     NoRespondersError,
     OutboundBufferLimitError,
+    UnexpectedEOF,
 )
 from nats.errors import Error as NatsError
 
@@ -125,18 +126,25 @@ class Connection:
                 await subscription.unsubscribe()
 
     async def close(self) -> None:
-        """Let the server read what was sent (for a short time), then close."""
+        """Let the server read what was sent (for a short time), then close, even if cancelled meanwhile."""
         self._closing = True
         self._connecting.cancel()
-        await asyncio.wait({self._connecting}, timeout=_GOODBYE_SECONDS)
-        with suppress(QueueUnavailable):
-            async with self.limit(_GOODBYE_SECONDS):
-                await self.barrier()
-        for task in self._watches:
-            task.cancel()
-        if self.client.is_connected or self.client.is_connecting or self.client.is_reconnecting:
-            with suppress(NatsError, OSError):
-                await self.client.close()
+        try:
+            await asyncio.wait({self._connecting}, timeout=_GOODBYE_SECONDS)
+            with suppress(QueueUnavailable):
+                async with self.limit(_GOODBYE_SECONDS):
+                    await self.barrier()
+            if self.client.is_connected or self.client.is_connecting or self.client.is_reconnecting:
+                with suppress(NatsError, OSError):
+                    await self.client.close()
+        finally:
+            for watch in self._watches:
+                watch.cancel()
+            self._close_socket()
+
+    def _close_socket(self) -> None:
+        if self.client._transport is not None:
+            self.client._transport.close()  # type: ignore[no-untyped-call]
 
     def _watch_for_life(self) -> None:
         """Ask once and wait long: the answer, however late, is the sign of life that closes the breaker."""
@@ -192,11 +200,15 @@ class Connection:
             logger.warning("taskqueue.disconnected", server=self._config.safe_url)
 
     async def _on_error(self, error: Exception) -> None:
+        if isinstance(error, UnexpectedEOF):
+            return  # `_on_disconnected` follows
         reason = _describe(error)
         if reason != self._reason:  # an outage repeats itself ten times a second
             logger.warning("taskqueue.client_error", server=self._config.safe_url, error=reason)
         self._reason = reason
         self._first_outcome.set()
+        if not self.client.is_connected:
+            self._close_socket()  # nats-py leaves that of a failed reconnect open
 
     async def _on_closed(self) -> None:
         logger.info("taskqueue.connection_closed", server=self._config.safe_url)

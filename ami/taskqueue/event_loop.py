@@ -74,7 +74,9 @@ class LoopThread:
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
-            await asyncio.wait(others, timeout=_GRACE) if others else None
+            if others:
+                await asyncio.wait(others, timeout=_GRACE)
+            await asyncio.sleep(0)  # sockets that were closed just now are let go in the next round
             self.loop.stop()
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import requests
 from PIL import Image, UnidentifiedImageError
@@ -22,7 +21,7 @@ from ami.worker.pipeline import LoadedImage
 from ami.worker.retrying import RetryPolicy, parse_retry_after, with_retries
 from ami.worker.sessions import NoAuth, ThreadSessions
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 """What cameras write; Pillow knows more formats, some of which start other programs."""
 CHUNK_BYTES = 1 << 18
 TEMPORARY = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
@@ -97,10 +96,8 @@ class Downloader:
                 if not response.ok:
                     raise _refused(response, where)
                 return _read_all(response, where, limits)
-        except (requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema) as error:
+        except ValueError as error:  # requests and urllib say so in many ways
             raise ImageUnusable(f"{where} is not a web address that can be downloaded.") from error
-        except requests.exceptions.InvalidURL as error:
-            raise ImageUnusable(f"{where} is not a web address.") from error
         except requests.RequestException as error:
             raise ImageUnavailable(f"Downloading {where} failed: {type(error).__name__}.") from error
 
@@ -149,10 +146,7 @@ def _refused(response: requests.Response, where: str) -> WorkerError:
 
 def _without_query(url: str) -> str:
     """The address for people; the query of a signed URL is a secret."""
-    parts = urlsplit(url)
-    return (
-        f"{parts.scheme}://{parts.netloc}{parts.path}" if parts.netloc else (parts.path or "an empty address")
-    )
+    return url.partition("?")[0] or "An empty address"
 
 
 def _anonymous_session() -> requests.Session:

@@ -73,12 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sheets", type=int, default=50, help="number of sheets to draw")
     parser.add_argument("--seed", type=int, default=1, help="seed of the first sheet")
     parser.add_argument("--insects", type=int, default=12, help="insects on each sheet")
+    parser.add_argument("--size", type=int, nargs=2, default=(1600, 1200), help="width and height of a sheet")
     parser.add_argument("--iou", type=float, default=0.5, help="overlap from which a find counts")
     options = parser.parse_args(arguments)
     result = evaluate(
         LightTrapContours(),
         sheets=options.sheets,
         seed=options.seed,
+        size=tuple(options.size),
         insects=options.insects,
         min_iou=options.iou,
     )

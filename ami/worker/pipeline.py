@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +47,8 @@ class Classification:
     """One classifier's verdict: the label it chose, and the scores of all its labels in their order."""
 
     label: str
-    scores: Sequence[float]
-    logits: Sequence[float] | None = None
+    scores: Sequence[SupportsFloat]
+    logits: Sequence[SupportsFloat] | None = None
     algorithm: str | None = None
     """Key of the classifier; not needed when the pipeline has only one."""
     terminal: bool = True
@@ -58,7 +58,7 @@ class Classification:
     def from_logits(
         cls,
         labels: Sequence[str],
-        logits: Sequence[float],
+        logits: Sequence[float] | npt.NDArray[np.floating[Any]],
         *,
         algorithm: str | None = None,
         terminal: bool = True,
@@ -74,7 +74,7 @@ class Classification:
 class Found:
     """One thing found on an image."""
 
-    box: Box | tuple[float, float, float, float]
+    box: Box | Sequence[SupportsFloat]
     """x1, y1, x2, y2 in pixels of the full image."""
     classifications: Sequence[Classification] = ()
     score: float | None = None
@@ -83,7 +83,7 @@ class Found:
     @property
     def bounds(self) -> Box:
         """The box as a `Box`."""
-        return self.box if isinstance(self.box, Box) else Box(*map(float, self.box))
+        return self.box if isinstance(self.box, Box) else Box(*(float(edge) for edge in self.box))
 
 
 def detector(key: str, name: str, *, description: str | None = None) -> AlgorithmConfigResponse:

@@ -19,7 +19,7 @@ from ami.base.errors import AmiError, TemporarilyUnavailable
 
 logger = structlog.get_logger(__name__)
 
-UNSTORABLE = "The request holds a value that cannot be stored: a number out of range, or a NUL character."
+UNSTORABLE = "A value in the request cannot be stored: out of range, too long, or with a NUL character."
 DATABASE_SILENT = "The database does not answer; try again shortly."
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+import django_filters
+from django import forms
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import OrderBy
@@ -21,6 +23,23 @@ def flag(request: Request, name: str) -> bool:
     """A yes/no query parameter: its presence is a yes, unless its value is `0`, `false` or `False`."""
     value = request.query_params.get(name)
     return value is not None and value not in _FALSE
+
+
+class FlagFilter(django_filters.Filter):  # type: ignore[misc]
+    """A yes/no filter with the rules of `flag`; an absent parameter filters nothing."""
+
+    field_class = forms.NullBooleanField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Read the raw text, where an empty one still says yes."""
+        kwargs.setdefault("widget", _FlagWidget)
+        super().__init__(*args, **kwargs)
+
+
+class _FlagWidget(forms.NullBooleanSelect):
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> bool | None:
+        value = data.get(name)
+        return None if value is None else value not in _FALSE
 
 
 class NullsLastOrdering(OrderingFilter):

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from django.db.models import Model
 from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -16,6 +18,7 @@ _M = TypeVar("_M", bound=Model)
 _PLACEHOLDER = 0
 
 
+@extend_schema_field(OpenApiTypes.URI)
 class DetailsField(serializers.Field[Any, Any, str | None, Any]):
     """The absolute address of an object's own page, made from its key without a look at the database.
 

@@ -19,7 +19,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) 
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
-        time.sleep(0.005)
+        time.sleep(0.01)
 
 
 def family(pid: int) -> list[psutil.Process]:

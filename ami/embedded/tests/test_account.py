@@ -35,15 +35,13 @@ def closed_folder() -> Iterator[Path]:
         yield inner
 
 
-def test_root_runs_postgres_as_nobody_where_nobody_can_reach_it() -> None:
-    program = find_postgres()
-    with temporary_folder() as folder:
-        if not find_account(program, folder)[0].uid:
-            pytest.skip("the virtual environment lies where `nobody` cannot reach it")
-        with Stack(folder, servers=[Postgres], environ={}) as stack:
-            assert psutil.Process(stack.postgres.pid).username() == "nobody"
-            # Trust is for whoever can enter this folder, so nobody else may.
-            assert stat.S_IMODE((folder / "socket").stat().st_mode) == 0o700
+def test_root_runs_postgres_as_nobody_where_nobody_can_reach_it(used_folder: Path) -> None:
+    if not find_account(find_postgres(), used_folder)[0].uid:
+        pytest.skip("the virtual environment lies where `nobody` cannot reach it")
+    with Stack(used_folder, servers=[Postgres], environ={}) as stack:
+        assert psutil.Process(stack.postgres.pid).username() == "nobody"
+        # Trust is for whoever can enter this folder, so nobody else may.
+        assert stat.S_IMODE((used_folder / "socket").stat().st_mode) == 0o700
 
 
 def test_below_a_folder_of_roots_own_a_user_namespace_helps_and_nothing_is_opened(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 
 from ami.embedded.errors import EmbeddedError
-from ami.embedded.folders import temporary_folder
 from ami.embedded.nats import Nats
 from ami.embedded.postgres import Postgres
 from ami.embedded.server import Server
+from ami.embedded.stack import Stack
 from ami.embedded.tests.observe import family, nats_request, wait_until_gone
 from ami.embedded.valkey import Valkey
 
@@ -23,12 +24,9 @@ ENDINGS: list[Callable[[Server], None]] = [Server.kill, Server.stop]
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with temporary_folder() as folder:
-        server = Postgres(folder)
-        server.start()
-        yield server
-        server.stop()
+def postgres(used_folder: Path) -> Iterator[Postgres]:
+    with Stack(used_folder, servers=[Postgres], environ={}) as stack:
+        yield stack.postgres
 
 
 @pytest.mark.parametrize("end", ENDINGS)

@@ -47,7 +47,7 @@ def test_an_abandoned_folder_is_removed_by_the_next(place: Path) -> None:
 
 def test_an_old_folder_whose_servers_run_stays(place: Path) -> None:
     folder = make_old(place, "ami-running")
-    lock = folders.take_lock(folder)
+    lock = folders.claim(folder)
     try:
         with folders.temporary_folder():
             assert folder.exists()

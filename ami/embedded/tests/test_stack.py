@@ -78,12 +78,12 @@ def test_data_stays_in_the_folder_for_the_next_stack(used_folder: Path) -> None:
     servers = [Postgres, Valkey]
     with Stack(used_folder, servers=servers, environ={}) as stack:
         with psycopg.connect(stack.postgres.url) as connection:
-            connection.execute("CREATE TABLE moth AS SELECT 7 AS wings")
+            connection.execute("CREATE TABLE butterfly AS SELECT 7 AS wings")
         with redis.Redis.from_url(stack.valkey.url) as client:
             client.set("moth", "7")
     with Stack(used_folder, servers=servers, environ={}) as stack:
         with psycopg.connect(stack.postgres.url) as connection:
-            assert connection.execute("SELECT wings FROM moth").fetchone() == (7,)
+            assert connection.execute("SELECT wings FROM butterfly").fetchone() == (7,)
         with redis.Redis.from_url(stack.valkey.url) as client:
             assert client.get("moth") == b"7"
 
@@ -100,3 +100,21 @@ def test_data_of_another_postgres_version_is_refused_with_advice(folder: Path) -
     (folder / "postgres" / "PG_VERSION").write_text("12\n")
     with pytest.raises(EmbeddedError, match="made by PostgreSQL 12"):
         Stack(folder, servers=[Postgres], environ={}).start()
+
+
+def test_a_folder_that_cannot_hold_data_is_named(folder: Path) -> None:
+    (folder / "file").touch()
+    with pytest.raises(EmbeddedError, match="name another folder"):
+        Stack(folder / "file", environ=ELSEWHERE).start()
+
+
+def test_postgres_can_be_reached_below_a_path_too_long_for_a_socket(folder: Path) -> None:
+    deep = folder / ("long" * 20) / "data"
+    with (
+        Stack(deep, servers=[Postgres], environ={}) as stack,
+        psycopg.connect(stack.postgres.url) as connection,
+    ):
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        sockets = Path(connection.info.host)
+        assert deep not in sockets.parents
+    assert not sockets.exists()

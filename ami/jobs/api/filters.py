@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django import forms
+from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework.request import Request
 
@@ -14,44 +15,51 @@ from ami.base.api.filters import flag
 from ami.jobs.api.parameters import CUTOFF_HOURS_DEFAULT, CUTOFF_HOURS_MAX, bounded_integer
 from ami.jobs.models import Job, JobStage
 from ami.jobs.states import FINAL, JobState
+from ami.main.api.filters import visible_capture_sets, visible_deployments, visible_projects
+from ami.main.models import SourceImage
+from ami.ml.models import Pipeline
 
 STALE_ENDINGS = (JobState.FAILURE, JobState.REVOKED, JobState.UNKNOWN)
+
+
+def visible_captures(request: Request) -> QuerySet[SourceImage]:
+    """The captures that may be named in a filter."""
+    return SourceImage.objects.filter(project__in=visible_projects(request))
 
 
 class SlugList(filters.BaseInFilter, filters.CharFilter):
     """A comma-separated list of slugs."""
 
 
+class KeyFilter(filters.ModelChoiceFilter):
+    """An object by its key. Typed in, never chosen from a list: there may be millions."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """`queryset`: what may be named."""
+        super().__init__(*args, widget=forms.NumberInput, **kwargs)
+
+
 class JobFilter(filters.FilterSet):
     """Exact matches, and `pipeline__slug__in` with a comma-separated list."""
 
-    status = filters.ChoiceFilter(choices=JobState.choices, method="by_status")
+    project = KeyFilter(queryset=visible_projects)
+    deployment = KeyFilter(queryset=visible_deployments)
+    source_image_collection = KeyFilter(queryset=visible_capture_sets)
+    source_image_single = KeyFilter(queryset=visible_captures)
+    pipeline = KeyFilter(queryset=Pipeline.objects.all())
     pipeline__slug = filters.CharFilter(field_name="pipeline__slug")
     pipeline__slug__in = SlugList(field_name="pipeline__slug", lookup_expr="in")
 
     class Meta:
         model = Job
-        fields: ClassVar[list[str]] = [
-            "status",
-            "project",
-            "deployment",
-            "source_image_collection",
-            "source_image_single",
-            "pipeline",
-            "job_type_key",
-            "dispatch_mode",
-        ]
+        fields: ClassVar[list[str]] = ["status", "job_type_key", "dispatch_mode"]
 
     def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Statuses are compared without regard to case."""
-        if data is not None and data.get("status"):
+        """Statuses are compared without regard to case; an unknown one is quoted back as it came."""
+        if data is not None and (state := data.get("status", "").upper()) in JobState.values:
             data = data.copy()
-            data["status"] = data["status"].upper()
+            data["status"] = state
         super().__init__(data, *args, **kwargs)
-
-    def by_status(self, queryset: QuerySet[Job], _name: str, value: str) -> QuerySet[Job]:
-        """Jobs in this state."""
-        return queryset.filter(status=value)
 
 
 def only_incomplete(jobs: QuerySet[Job]) -> QuerySet[Job]:
@@ -61,9 +69,9 @@ def only_incomplete(jobs: QuerySet[Job]) -> QuerySet[Job]:
 
 
 def narrow(jobs: QuerySet[Job], request: Request) -> QuerySet[Job]:
-    """Apply `cutoff_hours` and `incomplete_only`."""
+    """Apply `cutoff_hours` (nothing is hidden unless it is given) and `incomplete_only`."""
     hours = bounded_integer(request, "cutoff_hours", CUTOFF_HOURS_DEFAULT, 0, CUTOFF_HOURS_MAX)
     if "cutoff_hours" in request.query_params:
         old = clock.now() - timedelta(hours=hours)
-        jobs = jobs.exclude(Q(status__in=STALE_ENDINGS) & Q(updated_at__lt=old))
+        jobs = jobs.exclude(status__in=STALE_ENDINGS, updated_at__lt=old)
     return only_incomplete(jobs) if flag(request, "incomplete_only") else jobs

@@ -2,29 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from ami.base.api.fields import NotYetField, parse_key
 from ami.base.api.serializers import DetailsField
-from ami.jobs.api.logs import NO_LOGS, job_logs
-from ami.jobs.api.nested import (
-    NestedCapture,
-    NestedCaptureSet,
-    NestedDeployment,
-    NestedPipeline,
-    NestedProject,
-)
-from ami.jobs.api.progress import render_progress
+from ami.jobs.api.logs import LogsField
+from ami.jobs.api.nested import NestedPipeline
+from ami.jobs.api.progress import ProgressField
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.lifecycle.update import update_job
 from ami.jobs.models import Job
 from ami.jobs.models.job import JOB_TYPES
-from ami.main.api.access import access_of
-from ami.main.api.serializers.base import VisibleProjectField
-from ami.main.models import Deployment, SourceImage, SourceImageCollection
-from ami.ml.models import Pipeline
+from ami.main.api.access import Access, access_of
+from ami.main.api.filters import visible_projects
+from ami.main.api.serializers.base import VisibleProjectField, refuse_strangers
+from ami.main.api.serializers.nested import (
+    CaptureNestedSerializer,
+    CaptureSetNestedSerializer,
+    DeploymentNestedSerializer,
+    ProjectNestedSerializer,
+)
+from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
+from ami.ml.models import Pipeline, ProjectPipelineConfig
+
+DELAY_MAX = 7 * 24 * 3600
+LIMIT_MAX = 2**31 - 1
+_TYPED_IN = {"base_template": "input.html"}
+"""Style of a key in the forms of the browsable API: a list of all captures would never end."""
+
+
+class VisibleField(serializers.PrimaryKeyRelatedField[Any]):
+    """Part of a project by its id; only those of projects that the caller may see exist."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Written and never shown; may be left out, and null takes it away."""
+        super().__init__(write_only=True, required=False, allow_null=True, style=_TYPED_IN, **kwargs)
+
+    def get_queryset(self) -> Any:
+        """What the caller may see."""
+        everything: Any = super().get_queryset()
+        return everything.filter(project__in=visible_projects(self.context["request"]))
+
+
+class ProjectKeyField(VisibleProjectField):
+    """The project of a new job; what is no key is refused in the words that are used everywhere for it."""
+
+    def to_internal_value(self, data: Any) -> Project:
+        """The project behind a key."""
+        if parse_key(data) is None:
+            raise serializers.ValidationError("A valid integer is required.")
+        return super().to_internal_value(data)
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class SecondsField(serializers.Field[Any, Any, str, timedelta]):
+    """A span of time as a string of seconds."""
+
+    def to_representation(self, value: timedelta) -> str:
+        """Seconds with their fraction."""
+        return str(value.total_seconds())
 
 
 class JobTypeSerializer(serializers.Serializer[dict[str, str]]):
@@ -34,105 +75,39 @@ class JobTypeSerializer(serializers.Serializer[dict[str, str]]):
     key = serializers.CharField()
 
 
-class ParamSerializer(serializers.Serializer[dict[str, Any]]):
-    """One figure of a stage; its value is an empty string until it is known."""
-
-    name = serializers.CharField()
-    key = serializers.CharField()
-    category = serializers.CharField()
-    value = serializers.JSONField()
-
-
-class StageSerializer(serializers.Serializer[dict[str, Any]]):
-    """One stage."""
-
-    status = serializers.CharField()
-    progress = serializers.FloatField()
-    key = serializers.CharField()
-    name = serializers.CharField()
-    params = ParamSerializer(many=True)
-
-
-class SummarySerializer(serializers.Serializer[dict[str, Any]]):
-    """The job as a whole."""
-
-    status = serializers.CharField()
-    progress = serializers.FloatField(help_text="0 to 1: the mean of the stages.")
-
-
-class ProgressSerializer(serializers.Serializer[dict[str, Any]]):
-    """Progress: documentation of what `render_progress` returns."""
-
-    summary = SummarySerializer()
-    stages = StageSerializer(many=True)
-    errors = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
-    logs = serializers.ListField(child=serializers.CharField())
-
-
-class LogsSerializer(serializers.Serializer[dict[str, Any]]):
-    """Log lines, newest first."""
-
-    stdout = serializers.ListField(child=serializers.CharField())
-    stderr = serializers.ListField(child=serializers.CharField())
-
-
-class ProgressField(serializers.Field[Any, Any, dict[str, Any], Any]):
-    """Renders stage rows."""
-
-    def to_representation(self, value: Job) -> dict[str, Any]:
-        """The contract's progress object."""
-        return render_progress(value)
-
-
-class LogsField(serializers.Field[Any, Any, dict[str, list[str]], Any]):
-    """Log lines in detail views, nothing in lists."""
-
-    def to_representation(self, value: Job) -> dict[str, list[str]]:
-        """The newest lines, as many as the view asked for."""
-        limit = self.context.get("logs_limit")
-        return NO_LOGS if limit is None else job_logs(value.pk, limit)
-
-
 class JobListSerializer(serializers.ModelSerializer[Job]):
     """A job in a list."""
 
     details = DetailsField("api:job-detail")
-    delay = serializers.IntegerField(min_value=0, max_value=7 * 24 * 3600)
-    limit = serializers.IntegerField(min_value=1, max_value=2**31 - 1, allow_null=True, required=False)
-    project = NestedProject(read_only=True)
-    project_id = VisibleProjectField(source="project", write_only=True)
-    deployment = NestedDeployment(read_only=True)
-    deployment_id = serializers.PrimaryKeyRelatedField(
-        source="deployment", queryset=Deployment.objects, write_only=True, required=False, allow_null=True
+    delay = serializers.IntegerField(min_value=0, max_value=DELAY_MAX)
+    limit = serializers.IntegerField(min_value=1, max_value=LIMIT_MAX, allow_null=True, required=False)
+    project = ProjectNestedSerializer(read_only=True)
+    project_id = ProjectKeyField(source="project", write_only=True, style=_TYPED_IN)
+    deployment = DeploymentNestedSerializer(read_only=True)
+    deployment_id = VisibleField(source="deployment", queryset=Deployment.objects.all())
+    source_image_collection = CaptureSetNestedSerializer(read_only=True)
+    source_image_collection_id = VisibleField(
+        source="source_image_collection", queryset=SourceImageCollection.objects.all()
     )
-    source_image_collection = NestedCaptureSet(read_only=True)
-    source_image_collection_id = serializers.PrimaryKeyRelatedField(
-        source="source_image_collection",
-        queryset=SourceImageCollection.objects,
-        write_only=True,
-        required=False,
-        allow_null=True,
-    )
-    source_image_single = NestedCapture(read_only=True)
-    source_image_single_id = serializers.PrimaryKeyRelatedField(
-        source="source_image_single",
-        queryset=SourceImage.objects,
-        write_only=True,
-        required=False,
-        allow_null=True,
-    )
+    source_image_single = CaptureNestedSerializer(read_only=True)
+    source_image_single_id = VisibleField(source="source_image_single", queryset=SourceImage.objects.all())
     pipeline = NestedPipeline(read_only=True)
     pipeline_id = serializers.PrimaryKeyRelatedField(
-        source="pipeline", queryset=Pipeline.objects, write_only=True, required=False, allow_null=True
+        source="pipeline",
+        queryset=Pipeline.objects.all(),
+        write_only=True,
+        required=False,
+        allow_null=True,
+        style=_TYPED_IN,
     )
-    duration = serializers.DurationField(read_only=True)
+    duration = SecondsField(read_only=True)
     progress = ProgressField(source="*", read_only=True)
     logs = LogsField(source="*", read_only=True)
     job_type = JobTypeSerializer(read_only=True)
     job_type_key = serializers.ChoiceField(
         choices=list(JOB_TYPES.items()), write_only=True, required=False, default="ml"
     )
-    data_export = serializers.SerializerMethodField()
+    data_export = NotYetField()
     user_permissions = serializers.SerializerMethodField()
 
     class Meta:
@@ -177,28 +152,40 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
             "dispatch_mode",
         ]
 
-    def get_data_export(self, _job: Job) -> dict[str, Any] | None:
-        """Exports do not exist yet."""
-        return None
-
     def get_user_permissions(self, job: Job) -> list[str]:
         """What the caller may do to this job."""
-        request = self.context.get("request")
-        return [] if request is None else job_permissions(access_of(request).permissions(job.project_id), job)
+        return job_permissions(access_of(self.context["request"]), job)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """What the body names belongs to the job's project; errors carry the name that it has in the body."""
+        job = self.instance
+        changed = {name: value for name, value in attrs.items() if job is None or getattr(job, name) != value}
+        project = attrs["project"] if job is None else job.project
+        refuse_strangers(
+            project,
+            deployment_id=changed.get("deployment"),
+            source_image_collection_id=changed.get("source_image_collection"),
+            source_image_single_id=changed.get("source_image_single"),
+        )
+        if pipeline := changed.get("pipeline"):
+            enabled = ProjectPipelineConfig.objects.filter(project=project, pipeline=pipeline, enabled=True)
+            if not enabled.exists():
+                raise serializers.ValidationError(
+                    {"pipeline_id": [f"The pipeline {pipeline.slug} is not enabled in this project."]}
+                )
+        _check_type(
+            str(attrs.get("job_type_key") or getattr(job, "job_type_key", "")),
+            attrs["pipeline"] if "pipeline" in attrs else getattr(job, "pipeline", None),
+        )
+        return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Job:
-        """Through the lifecycle, which checks that everything belongs to the project."""
+        """Through the lifecycle."""
         return create_job(**validated_data)
 
     def update(self, instance: Job, validated_data: dict[str, Any]) -> Job:
-        """Through the lifecycle, which knows what may still change."""
+        """Through the lifecycle."""
         return update_job(instance, **validated_data)
-
-    def to_representation(self, instance: Job) -> Mapping[str, Any]:  # type: ignore[override]
-        """Durations are rendered by the renderer, as a string of seconds."""
-        shown = dict(super().to_representation(instance))
-        shown["duration"] = instance.duration
-        return shown
 
 
 class JobSerializer(JobListSerializer):
@@ -213,7 +200,7 @@ class JobSerializer(JobListSerializer):
         read_only_fields: ClassVar[list[str]] = [*JobListSerializer.Meta.read_only_fields, "result"]
 
 
-class MinimalJobSerializer(serializers.Serializer[dict[str, Any]]):
+class PolledJobSerializer(serializers.Serializer[dict[str, Any]]):
     """A job as polling workers see it (`ids_only`)."""
 
     id = serializers.IntegerField()
@@ -221,8 +208,16 @@ class MinimalJobSerializer(serializers.Serializer[dict[str, Any]]):
     user_permissions = serializers.ListField(child=serializers.CharField(), default=list)
 
 
-def job_permissions(held: frozenset[str], job: Job) -> list[str]:
+def job_permissions(access: Access, job: Job) -> list[str]:
     """`update` and `delete`, then what the role allows for jobs of this type: `run`, `tasks`, …"""
-    common = [verb for verb in ("update", "delete") if f"{verb}_job" in held]
+    common = [verb for verb in ("update", "delete") if access.may(f"{verb}_job", job.project_id)]
     suffix = f"_{job.job_type_key}_job"
+    held = access.permissions(job.project_id)
     return common + sorted(name.removesuffix(suffix) for name in held if name.endswith(suffix))
+
+
+def _check_type(job_type_key: str, pipeline: Pipeline | None) -> None:
+    if pipeline is not None and job_type_key != "ml":
+        raise serializers.ValidationError(
+            {"pipeline_id": [f"Jobs of the type {job_type_key} run no pipeline; leave it out."]}
+        )

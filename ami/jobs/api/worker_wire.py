@@ -9,7 +9,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from ami.jobs.lifecycle.holders import Worker, worker_of
+from ami.base.logs import clean_text
+from ami.jobs.lifecycle.holders import NAME_MAX, Worker, worker_of
 from ami.jobs.lifecycle.receive import ItemAnswer
 from ami.jobs.lifecycle.reserve import ReservedTask
 
@@ -74,16 +75,18 @@ def batch_size(request: Request) -> int:
 
 def posted_results(request: Request) -> list[Any]:
     """The raw items of a post. Raises a 400 only when there is no list of them, or far too many."""
-    if not isinstance(request.data, dict):
-        kind = "list" if isinstance(request.data, list) else type(request.data).__name__
+    body = request.data
+    if not isinstance(body, dict):
+        kind = type(body).__name__
         raise ValidationError({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {kind}."]})
-    results = request.data.get("results")
-    if "results" not in request.data:
+    if "results" not in body:
         raise ValidationError({"results": ["This field is required."]})
+    results = body["results"]
+    if results is None:
+        raise ValidationError({"results": ["This field may not be null."]})
     if not isinstance(results, list):
-        raise ValidationError(
-            {"results": [f'Expected a list of items but got type "{type(results).__name__}".']}
-        )
+        kind = type(results).__name__
+        raise ValidationError({"results": [f'Expected a list of items but got type "{kind}".']})
     if len(results) > settings.RESULT_MAX_ITEMS:
         raise ValidationError(
             {"results": [f"{len(results):,} items; send at most {settings.RESULT_MAX_ITEMS:,} in one post."]}
@@ -91,13 +94,23 @@ def posted_results(request: Request) -> list[Any]:
     return results
 
 
+def given_name(request: Request) -> str:
+    """The name of the service that the caller says it is, from `client_info` or a header; empty if unsaid."""
+    named = _client_info(request).get("name")
+    name = named if isinstance(named, str) and named else request.headers.get(NAME_HEADER, "")
+    return clean_text(name, NAME_MAX).strip()
+
+
 def caller(request: Request) -> Worker:
     """Who calls: bound to the token, named by what the caller says of itself."""
-    name = request.headers.get(NAME_HEADER, "")
-    info = request.data.get("client_info") if isinstance(request.data, dict) else None
-    if not name and isinstance(info, dict):
-        name = next((info[key] for key in ("name", "hostname") if isinstance(info.get(key), str)), "")
+    host = _client_info(request).get("hostname")
+    name = given_name(request) or (host if isinstance(host, str) else "")
     return worker_of(request.user.pk or 0, getattr(request.user, "name", ""), name)
+
+
+def _client_info(request: Request) -> dict[str, Any]:
+    info = request.data.get("client_info") if isinstance(request.data, dict) else None
+    return info if isinstance(info, dict) else {}
 
 
 def task_as_wire(task: ReservedTask) -> dict[str, str]:

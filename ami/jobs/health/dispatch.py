@@ -16,9 +16,10 @@ from ami.base.database import rows
 from ami.jobs import ledger, logs
 from ami.jobs.dispatcher import dispatcher
 from ami.jobs.health.report import Report
+from ami.jobs.lifecycle.dispatch import delay_left
 from ami.jobs.lifecycle.publish import unpublished_rows
 from ami.jobs.models import Job
-from ami.jobs.states import RUNNING, DispatchMode, TaskState
+from ami.jobs.states import RUNNING, DispatchMode, JobState, TaskState
 from ami.taskqueue import QueueError, TaskQueueManager
 
 
@@ -54,11 +55,15 @@ def check_dispatch() -> Report:
 
 def _needs_dispatch(job: Job) -> bool:
     """Whether dispatching has something to do for this job. Raises QueueError when NATS does not answer."""
+    if delay_left(job) > 0:
+        return False
     if job.collected_at is None:
         return True
     if ledger.count(job.pk).open == 0:
         dispatcher().refresh(job.pk)
         return False
+    if job.status == JobState.PENDING:
+        return True  # its workers wait for the start, whatever stands in the queue
     queue = TaskQueueManager()
     if not job.queue_epoch or not queue.exists(job.pk, job.queue_epoch):
         return True

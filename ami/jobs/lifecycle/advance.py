@@ -36,8 +36,8 @@ class Settled:
     failed: Sequence[int] = ()
 
 
-def advance(job_id: int, settled: Settled) -> bool:
-    """Update pending sets, and progress if it is due; True when nothing seems open: finish is worth a try.
+def advance(job_id: int, settled: Settled) -> Counts | None:
+    """Update pending sets, and progress if it is due or nothing seems open; the counts if it was, else None.
 
     Safe to run twice and to leave out: the trailing refresh and the health checks make up for it.
     """
@@ -45,15 +45,10 @@ def advance(job_id: int, settled: Settled) -> bool:
     hit("advance.after_pending")
     if not nothing_pending and not _take_turn(job_id):
         request_refresh(job_id, settings.PROGRESS_INTERVAL_SECONDS)
-        return False
-    job = Job.objects.filter(pk=job_id).first()
-    if job is None:
-        return False
-    counts = _project(job)
+        return None
+    counts = _project(job_id)
     hit("advance.after_projection")
-    if counts.open and not job.is_final:
-        _ask_for_refill(job)
-    return counts.open == 0
+    return counts
 
 
 def request_refresh(job_id: int, delay: float = 0.0) -> None:
@@ -76,29 +71,44 @@ def refresh_job(job_id: int) -> Counts | None:
     job = Job.objects.filter(pk=job_id).first()
     if job is None:
         return None
-    counts = _project(job)
-    if counts.open == 0 and not job.is_final and finish_job(job_id, counts):
-        job.refresh_from_db()
-        _project(job)
-    elif counts.open and not job.is_final:
-        _ask_for_refill(job)
+    counts = _project(job_id)
+    if counts.open == 0 and not job.is_final and finish_job(job, counts):
+        _project(job_id)
+    elif counts.open:
+        ask_for_refill(job_id)
     return counts
 
 
-def _project(job: Job) -> Counts:
+def ask_for_refill(job_id: int) -> None:
+    """Ask for more publishing when the stream ran half empty while the ledger still has unpublished rows."""
+    running = Job.objects.filter(
+        pk=job_id, status__in=RUNNING, collected_at__isnull=False, queue_epoch__gt=0
+    ).exists()
+    if not running or not unpublished_rows(job_id):
+        return
+    try:
+        standing = TaskQueueManager().message_count(job_id)
+    except QueueError:
+        return
+    if standing is not None and standing < settings.DISPATCH_WINDOW / 2:
+        dispatcher().dispatch(job_id)
+
+
+def _project(job_id: int) -> Counts:
+    """Write the stages as ledger and job are now; one at a time, so that no older view overwrites a newer."""
     with transaction.atomic():
         stages = {
             stage.key: stage
-            for stage in JobStage.objects.select_for_update(no_key=True).filter(job_id=job.pk).order_by("pk")
+            for stage in JobStage.objects.select_for_update(no_key=True).filter(job_id=job_id).order_by("pk")
         }
-        counts = ledger.count(job.pk)
-        status = JobState(Job.objects.values_list("status", flat=True).get(pk=job.pk))
-        Job.objects.filter(pk=job.pk).update(projected_at=Now(), refresh_due_at=None)
-        if not stages:
+        counts = ledger.count(job_id)
+        Job.objects.filter(pk=job_id).update(projected_at=Now(), refresh_due_at=None)
+        job = Job.objects.only("status", "collected_at", "delay").filter(pk=job_id).first()
+        if not stages or job is None:
             return counts
         wanted = ml_stages(
             counts,
-            status=status,
+            status=JobState(job.status),
             collected=job.collected_at is not None,
             threshold=settings.FAILURE_THRESHOLD,
             delay=job.delay,
@@ -141,15 +151,3 @@ def _update_pending_sets(job_id: int, settled: Settled) -> bool:
             rebuild_pending_sets(job_id)
         return False
     return update.remaining == 0
-
-
-def _ask_for_refill(job: Job) -> None:
-    """Ask for more publishing when the stream ran half empty while the ledger still has unpublished rows."""
-    if job.collected_at is None or not job.queue_epoch or not unpublished_rows(job.pk):
-        return
-    try:
-        standing = TaskQueueManager().message_count(job.pk)
-    except QueueError:
-        return
-    if standing is not None and standing < settings.DISPATCH_WINDOW / 2:
-        dispatcher().dispatch(job.pk)

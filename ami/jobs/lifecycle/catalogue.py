@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from ami.ml.models import Algorithm, Pipeline
 
 KEEP_SECONDS = 5.0
-"""How long a process trusts what it read; a key that is unknown then is looked up again at once."""
+"""How long a process trusts what it read; a key that is not in it is looked up at once, whatever its age."""
+
+ABSENT_SECONDS = 1.0
+"""How long a process believes that a key is unknown: a post may name it in every one of its results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Catalogue:
 
     pipeline_slug: str
     algorithms: Mapping[str, KnownAlgorithm]
+    absent: frozenset[str]
+    """Keys that were looked for and are not registered."""
     read_at: float
 
     @property
@@ -41,14 +46,17 @@ _cache: dict[int, Catalogue] = {}
 
 
 def catalogue(pipeline_id: int, needed: frozenset[str] = frozenset()) -> Catalogue:
-    """The algorithms of a pipeline; read anew when it is older than a few seconds or lacks a needed key."""
+    """The algorithms of a pipeline; read anew when that was seconds ago or may lack a needed key."""
     known = _cache.get(pipeline_id)
-    fresh = known is not None and time.monotonic() - known.read_at < KEEP_SECONDS
-    if known is not None and fresh and needed <= known.algorithms.keys():
-        return known
-    known = _read(pipeline_id)
-    _cache[pipeline_id] = known
+    if known is None or not _still_good(known, needed):
+        known = _cache[pipeline_id] = _read(pipeline_id, needed)
     return known
+
+
+def _still_good(known: Catalogue, needed: frozenset[str]) -> bool:
+    age = time.monotonic() - known.read_at
+    missing = needed - known.algorithms.keys()
+    return age < (ABSENT_SECONDS if missing else KEEP_SECONDS) and missing <= known.absent
 
 
 def forget() -> None:
@@ -56,7 +64,7 @@ def forget() -> None:
     _cache.clear()
 
 
-def _read(pipeline_id: int) -> Catalogue:
+def _read(pipeline_id: int, needed: frozenset[str]) -> Catalogue:
     slug = Pipeline.objects.values_list("slug", flat=True).get(pk=pipeline_id)
     algorithms: dict[str, KnownAlgorithm] = {}
     found = Algorithm.objects.filter(pipelines=pipeline_id).select_related("category_map").order_by("version")
@@ -74,4 +82,4 @@ def _read(pipeline_id: int) -> Catalogue:
                 if isinstance(entry, dict) and entry.get("label") and entry.get("taxon_rank")
             },
         )
-    return Catalogue(slug, algorithms, time.monotonic())
+    return Catalogue(slug, algorithms, needed - algorithms.keys(), time.monotonic())

@@ -45,7 +45,7 @@ def collect_chunk(claim: Claim) -> bool:
         hit("collect.before_commit")
         Job.objects.filter(pk=job.pk).update(**changes)
     hit("collect.after_chunk")
-    if finished and seen + job.collect_cursor >= ANALYZE_FROM:
+    if finished and (job.collect_cursor or seen >= ANALYZE_FROM):
         execute("ANALYZE jobs_jobtask")
     return not finished
 

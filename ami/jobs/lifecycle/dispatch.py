@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from ami.base import clock
 from ami.base.errors import InvalidInput
-from ami.jobs import logs, transitions
+from ami.jobs import ledger, logs, transitions
 from ami.jobs.dispatcher import dispatcher
 from ami.jobs.lifecycle import claims
 from ami.jobs.lifecycle.advance import refresh_job
@@ -52,8 +52,10 @@ def _slice(claim: Claim) -> float | None:
     def out_of_time() -> bool:
         return time.monotonic() - started > settings.DISPATCH_SLICE_SECONDS
 
-    job = Job.objects.get(pk=claim.job_id)
-    waiting = _delay_left(job)
+    job = Job.objects.filter(pk=claim.job_id).first()
+    if job is None:
+        return None
+    waiting = delay_left(job)
     if waiting > 0:
         return waiting
     if transitions.start(claim.job_id, claim.run):
@@ -61,8 +63,7 @@ def _slice(claim: Claim) -> float | None:
     while job.collected_at is None and not out_of_time():
         if not _collect(claim):
             break
-    job.refresh_from_db(fields=["collected_at"])
-    if job.collected_at is None:
+    if not Job.objects.filter(pk=claim.job_id, collected_at__isnull=False).exists():
         return 0
     return 0 if publish_slice(claim, out_of_time) else None
 
@@ -81,11 +82,11 @@ def _end_without_captures(claim: Claim) -> None:
     with transaction.atomic():
         if claims.hold_while_collecting(claim):
             Job.objects.filter(pk=claim.job_id).update(collected_at=Now())
-    if transitions.finish(claim.job_id, claim.run, JobState.FAILURE):
-        refresh_job(claim.job_id)
+    if not ledger.count(claim.job_id).total:
+        transitions.finish(claim.job_id, claim.run, JobState.FAILURE)
 
 
-def _delay_left(job: Job) -> float:
+def delay_left(job: Job) -> float:
     """Seconds that the job asked to wait and has not waited yet."""
     if not job.delay or job.scheduled_at is None or job.started_at is not None:
         return 0.0

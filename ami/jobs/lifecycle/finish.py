@@ -15,15 +15,16 @@ from ami.jobs.states import JobState
 logger = structlog.get_logger(__name__)
 
 
-def finish_job(job_id: int, counts: Counts) -> bool:
+def finish_job(job: Job, counts: Counts) -> bool:
     """Close the job with the verdict of `counts`; True if this call closed it.
 
-    Decided from the ledger alone: the UPDATE itself checks that no row is open and that all captures are
-    collected, so calling it too early or twice changes nothing.
+    `job` was read before `counts` were counted: in that run, and with all captures collected, "nothing open"
+    stays true, so the verdict cannot be outdated. The UPDATE checks it all again; calling this too early or
+    twice changes nothing.
     """
-    run = Job.objects.filter(pk=job_id).values_list("run", flat=True).first()
-    if run is None:
+    if job.collected_at is None or counts.open:
         return False
+    job_id, run = job.pk, job.run
     ending = verdict(counts, settings.FAILURE_THRESHOLD)
     hit("finish.before_update")
     if not transitions.finish(job_id, run, ending):

@@ -84,7 +84,10 @@ def publish_slice(claim: Claim, out_of_time: Callable[[], bool]) -> bool:
 
 def ensure_queue(claim: Claim) -> Cursor | None:
     """The stream to publish into, made anew under the next epoch if missing; None if the claim is lost."""
-    epoch, position = rows("SELECT queue_epoch, published_to FROM jobs_job WHERE id = %s", [claim.job_id])[0]
+    found = rows("SELECT queue_epoch, published_to FROM jobs_job WHERE id = %s", [claim.job_id])
+    if not found:
+        return None
+    epoch, position = found[0]
     queue = TaskQueueManager()
     if epoch and queue.exists(claim.job_id, epoch):
         return Cursor(epoch, position)

@@ -21,7 +21,7 @@ from ami.jobs.dispatcher import dispatcher
 from ami.jobs.ledger import Failure, LockedTask
 from ami.jobs.lifecycle import inbox
 from ami.jobs.lifecycle.acknowledge import acknowledge
-from ami.jobs.lifecycle.advance import Settled, advance, refresh_job
+from ami.jobs.lifecycle.advance import Settled, advance, ask_for_refill, refresh_job
 from ami.jobs.lifecycle.inbox import ClaimedRow
 from ami.jobs.lifecycle.inbox_body import AcceptedItem
 from ami.jobs.states import ErrorCode, TaskState
@@ -200,8 +200,12 @@ def _tell(row: ClaimedRow, items: Sequence[AcceptedItem]) -> None:
         processed=[image for image, status in final.items() if status == TaskState.PROCESSED],
         failed=[image for image, status in final.items() if status == TaskState.FAILED],
     )
-    perhaps_done = advance(row.job_id, settled)
+    counts = advance(row.job_id, settled)
     acknowledge(row.job_id, [item.delivery for item in items if item.result.image_id in final])
     hit("acknowledge.after")
-    if perhaps_done:
+    if counts is None:
+        return
+    if counts.open:
+        ask_for_refill(row.job_id)
+    else:
         refresh_job(row.job_id)

@@ -11,24 +11,41 @@ from ami.base.database import execute, rows
 from ami.jobs import transitions
 from ami.jobs.lifecycle import catalogue
 from ami.jobs.lifecycle.advance import refresh_job
+from ami.jobs.lifecycle.checking import check_result
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.lifecycle.holders import Worker
+from ami.jobs.lifecycle.inbox_body import AcceptedItem, pack_item, unpack_body
+from ami.jobs.lifecycle.leases import signer
 from ami.jobs.lifecycle.receive import ItemAnswer, receive
 from ami.jobs.lifecycle.reserve import ReservedTask, reserve_tasks
 from ami.jobs.lifecycle.save import save_inbox_row
-from ami.jobs.models import Job, JobTask
+from ami.jobs.models import InboxEntry, Job, JobStage, JobTask
 from ami.jobs.states import TaskState
 from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
-from ami.ml.models import Algorithm, AlgorithmCategoryMap, Pipeline, ProjectPipelineConfig
+from ami.ml.models import (
+    Algorithm,
+    AlgorithmCategoryMap,
+    Classification,
+    Detection,
+    Pipeline,
+    ProjectPipelineConfig,
+)
 from ami.ml.results import forget_taxa
-from ami.taskqueue import AsyncJobStateManager, ReserveRequest, TaskQueueManager
+from ami.ml.schemas import PipelineResultsResponse
+from ami.taskqueue import AsyncJobStateManager, Lease, Nak, ReserveRequest, TaskQueueManager
+from ami.taskqueue.tests.waiting import wait_for
 
 ALICE = Worker("user:1", "alice's gpu")
 BOB = Worker("user:2", "bob's gpu")
 BASE_URL = "http://ami.test"
 _numbers = itertools.count(1)
+
+
+def lease_of(task: ReservedTask) -> Lease:
+    """What the token of a task says."""
+    return signer().verify(task.token)
 
 
 class OnDemandDispatcher:
@@ -83,15 +100,16 @@ class World:
         self.deployment = Deployment.objects.create(project=self.project, name="Station")
         self.pipeline = Pipeline.objects.create(name=f"Moths {number}", slug=f"moths-{number}")
         labels = ["moth", "beetle"]
-        self.detector = Algorithm.objects.create(name="Detector", key="detector", task_type="localization")
-        self.classifier = Algorithm.objects.create(
-            name="Classifier",
+        self.detector, _ = Algorithm.objects.get_or_create(
+            key="detector", defaults={"name": "Detector", "task_type": "localization"}
+        )
+        category_map = AlgorithmCategoryMap.objects.create(
+            labels=labels,
+            data=[{"index": i, "label": label, "taxon_rank": "order"} for i, label in enumerate(labels)],
+        )
+        self.classifier, _ = Algorithm.objects.get_or_create(
             key="classifier",
-            task_type="classification",
-            category_map=AlgorithmCategoryMap.objects.create(
-                labels=labels,
-                data=[{"index": i, "label": label, "taxon_rank": "order"} for i, label in enumerate(labels)],
-            ),
+            defaults={"name": "Classifier", "task_type": "classification", "category_map": category_map},
         )
         self.pipeline.algorithms.add(self.detector, self.classifier)
         ProjectPipelineConfig.objects.create(project=self.project, pipeline=self.pipeline)
@@ -99,17 +117,13 @@ class World:
 
     def captures(self, count: int, **fields: Any) -> list[SourceImage]:
         """New captures of the deployment."""
-        defaults = {
+        defaults: dict[str, Any] = {
+            "deployment": self.deployment,
             "public_base_url": "https://images.example",
             "timestamp": datetime(2024, 6, 1, tzinfo=UTC),
         }
         return SourceImage.objects.bulk_create(
-            SourceImage(
-                project=self.project,
-                deployment=self.deployment,
-                path=f"{next(_numbers)}.jpg",
-                **(defaults | fields),
-            )
+            SourceImage(project=self.project, path=f"{next(_numbers)}.jpg", **(defaults | fields))
             for _ in range(count)
         )
 
@@ -132,10 +146,15 @@ class World:
         """A job whose images stand in the queue."""
         job = self.job(images, **fields)
         run_job(job)
-        self.background.run("dispatch")
-        job.refresh_from_db()
+        self.dispatch(job)
         assert job.status == "STARTED"
         return job
+
+    def dispatch(self, job: Job) -> None:
+        """Run the dispatch of a job, and what it asks for, until it asks no more."""
+        self.background.dispatch(job.pk)
+        self.background.run("dispatch")
+        job.refresh_from_db()
 
     def reserve(self, job: Job, count: int = 50, worker: Worker = ALICE) -> list[ReservedTask]:
         """What a worker's call for tasks gets."""
@@ -143,6 +162,27 @@ class World:
         return reserve_tasks(
             [ReserveRequest(job.pk, job.queue_epoch, count)], worker=worker, base_url=BASE_URL
         )
+
+    def obtain(self, job: Job, count: int, worker: Worker = ALICE) -> list[ReservedTask]:
+        """Ask for tasks until there are `count`: what was given back takes a moment to come again."""
+        tasks = self.reserve(job, count, worker)
+
+        def enough() -> bool:
+            if len(tasks) < count:
+                tasks.extend(self.reserve(job, count - len(tasks), worker))
+            return len(tasks) >= count
+
+        wait_for(enough)
+        return tasks
+
+    def redeliver(self, tasks: Sequence[ReservedTask]) -> None:
+        """Have the queue hand out the messages of these tasks again, as if their time were over there."""
+        TaskQueueManager().settle([Nak(lease_of(task).delivery) for task in tasks])
+
+    def expire(self, job: Job, tasks: Sequence[ReservedTask]) -> None:
+        """Let the leases of these tasks run out, in the ledger and in the queue."""
+        self.let_leases_run_out(job)
+        self.redeliver(tasks)
 
     def post(self, job: Job, items: Sequence[Any], worker: Worker = ALICE) -> list[ItemAnswer]:
         """Post raw items."""
@@ -184,6 +224,12 @@ class World:
                 for n in range(boxes)
             ],
         }
+
+    def packed(self, task: ReservedTask) -> bytes:
+        """A success in the form of the inbox."""
+        known = catalogue.catalogue(self.pipeline.pk)
+        result = PipelineResultsResponse.model_validate(self.result_body(task.image_id, 2))
+        return pack_item(AcceptedItem(check_result(result, task.image_id, known), lease_of(task).delivery))
 
     def error(self, task: ReservedTask, text: str = "boom", **more: Any) -> dict[str, Any]:
         """A worker's error for a task."""
@@ -227,6 +273,34 @@ class World:
     def standing(self, job: Job) -> int | None:
         """Messages in the job's stream."""
         return TaskQueueManager().message_count(job.pk)
+
+    def inbox_images(self) -> list[list[int]]:
+        """The images in each row of the inbox."""
+        entries = InboxEntry.objects.order_by("pk")
+        return [[item.result.image_id for item in unpack_body(entry.body)] for entry in entries]
+
+    def figures(self, job: Job) -> dict[str, Any]:
+        """All figures of a job's stages by key."""
+        return {
+            param["key"]: param["value"]
+            for stage in JobStage.objects.filter(job=job)
+            for param in stage.params
+        }
+
+    def assert_ended_exactly(self, job: Job, images: int, boxes: int = 2) -> None:
+        """The job ended well, every image was saved once, and nothing is left behind."""
+        job.refresh_from_db()
+        assert (job.status, self.tally(job)) == ("SUCCESS", {"processed": images})
+        found = Detection.objects.real().filter(job_id=job.pk)
+        assert found.count() == images * boxes
+        assert Classification.objects.filter(detection__in=found).count() == images * boxes
+        figures = self.figures(job)
+        assert figures["total_images"] == figures["processed"] == figures["captures"] == images
+        assert figures["detections"] == figures["classifications"] == images * boxes
+        assert figures["failed"] == figures["remaining"] == 0
+        assert not InboxEntry.objects.filter(job=job).exists()
+        assert self.standing(job) is None
+        assert not AsyncJobStateManager(job.pk).exists()
 
     def close(self) -> None:
         """Remove streams and keys of all jobs."""

@@ -36,6 +36,10 @@ class Access:
         """Whether the person holds `codename` in the project; superusers may do everything."""
         return self.user.is_superuser or codename in self.permissions(project_id)
 
+    def projects(self) -> list[int]:
+        """The projects in which the person has a role, or which the person owns."""
+        return list(self._held)
+
     def is_member(self, project_id: int) -> bool:
         """Whether the person has any role in the project, or owns it."""
         return project_id in self._held

@@ -1,10 +1,10 @@
-"""Real servers for the queue layer: shared ones for behaviour, own ones to be killed and frozen."""
+"""The session's own NATS and Valkey for behaviour, and a NATS to be killed and frozen."""
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 import redis
@@ -14,52 +14,43 @@ from ami.embedded.valkey import Valkey
 from ami.taskqueue import QueueConfig, TaskQueueManager, event_loop
 from ami.taskqueue.redis_client import shared_client
 
-_job_ids = itertools.count(1)
+_job_ids = itertools.count(1_000_000_000)  # far from the jobs of other tests on the same servers
 
 
 @pytest.fixture(scope="session")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
-    """A NATS that the tests share; each uses jobs of its own."""
-    server = Nats(tmp_path_factory.mktemp("nats"))
-    server.start()
+def nats_url() -> str:
+    """The NATS that all tests share; each uses jobs of its own."""
+    return os.environ["NATS_URL"]
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """The Valkey that all tests share; each uses jobs of its own."""
+    return os.environ["REDIS_URL"]
+
+
+@pytest.fixture
+def lone_nats(own_nats: Callable[[], Nats]) -> Iterator[Nats]:
+    """A NATS for this test alone; nothing keeps calling it afterwards."""
+    server = own_nats()
     yield server
+    if server.running:
+        server.kill()
     event_loop.shutdown()
-    server.stop()
 
 
-@pytest.fixture(scope="session")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    """A Valkey that the tests share; each uses jobs of its own."""
-    server = Valkey(tmp_path_factory.mktemp("valkey"))
-    server.start()
+@pytest.fixture
+def lone_valkey(own_valkey: Callable[[], Valkey]) -> Iterator[Valkey]:
+    """A Valkey for this test alone."""
+    server = own_valkey()
     yield server
-    server.stop()
+    if server.running:
+        server.kill()
 
 
 @pytest.fixture
-def new_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Nats]]:
-    """Starts servers of the test's own; connections to them are closed afterwards."""
-    with ExitStack() as servers:
-
-        def start() -> Nats:
-            server = Nats(tmp_path_factory.mktemp("nats"))
-            servers.callback(lambda: server.kill() if server.running else None)
-            server.start()
-            return server
-
-        yield start
-        event_loop.shutdown()
-
-
-@pytest.fixture
-def own_nats(new_nats: Callable[[], Nats]) -> Nats:
-    """A NATS for this test alone."""
-    return new_nats()
-
-
-@pytest.fixture
-def config(nats_server: Nats) -> QueueConfig:
-    return QueueConfig(url=nats_server.url)
+def config(nats_url: str) -> QueueConfig:
+    return QueueConfig(url=nats_url)
 
 
 @pytest.fixture
@@ -74,5 +65,5 @@ def job_id() -> int:
 
 
 @pytest.fixture
-def redis_client(valkey_server: Valkey) -> redis.Redis:
-    return shared_client(valkey_server.url)
+def redis_client(redis_url: str) -> redis.Redis:
+    return shared_client(redis_url)

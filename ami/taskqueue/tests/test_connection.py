@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
 
 from ami.embedded.nats import Nats
-from ami.taskqueue import QueueConfig, QueueUnavailable, TaskQueueManager
+from ami.taskqueue import QueueConfig, QueueUnavailable, TaskQueueManager, event_loop
 from ami.taskqueue.client import Connection
 from ami.taskqueue.connection import ConnectionPool
 from ami.taskqueue.errors import ConnectionLost
@@ -18,10 +17,6 @@ from ami.taskqueue.retries import retry_on_connection_error
 from ami.taskqueue.tests.waiting import stopwatch, wait_for
 
 pytestmark = pytest.mark.integration
-
-
-async def _close(pool: ConnectionPool) -> None:
-    await pool.reset_connection()
 
 
 def _refused_url() -> str:
@@ -47,11 +42,12 @@ def test_each_loop_has_a_connection_of_its_own_and_a_closed_loop_is_forgotten(co
 
     async def client_id() -> int | None:
         connection = await pool.get_connection()
-        await pool.reset_connection()
-        return connection.client.client_id
+        known = connection.client.client_id
+        await connection.close()
+        return known
 
     assert asyncio.run(client_id()) != asyncio.run(client_id())
-    assert pool._connections == {}
+    assert len(pool._connections) == 1
 
 
 def test_after_a_reset_the_next_call_connects_anew(config: QueueConfig) -> None:
@@ -78,7 +74,7 @@ def test_the_client_tells_the_server_who_it_is(config: QueueConfig) -> None:
     assert pid.isdigit()
 
 
-def test_a_refused_port_fails_within_the_operation_timeout(new_nats: Callable[[], Nats]) -> None:
+def test_a_refused_port_fails_within_the_operation_timeout() -> None:
     queue = TaskQueueManager(QueueConfig(url=_refused_url(), operation_timeout=0.5))
 
     def call() -> None:
@@ -87,25 +83,26 @@ def test_a_refused_port_fails_within_the_operation_timeout(new_nats: Callable[[]
 
     assert stopwatch(call) < 0.7
     assert stopwatch(call) < 0.005
+    event_loop.shutdown()  # or it would go on trying
 
 
-def test_a_server_that_comes_up_later_is_found_without_a_restart(own_nats: Nats) -> None:
-    own_nats.stop()
-    queue = TaskQueueManager(QueueConfig(url=own_nats.url, operation_timeout=0.3, breaker_open_seconds=60))
+def test_a_server_that_comes_up_later_is_found_without_a_restart(lone_nats: Nats) -> None:
+    lone_nats.stop()
+    queue = TaskQueueManager(QueueConfig(url=lone_nats.url, operation_timeout=0.3, breaker_open_seconds=60))
     with pytest.raises(QueueUnavailable):
         queue.exists(1, 1)
-    own_nats.start()
+    lone_nats.start()
     wait_for(lambda: not queue.is_unavailable, seconds=2.0)
     assert queue.exists(1, 1) is False
 
 
-def test_a_connection_lost_and_found_is_the_same_connection(own_nats: Nats) -> None:
+def test_a_connection_lost_and_found_is_the_same_connection(lone_nats: Nats) -> None:
     async def scenario() -> bool:
-        pool = ConnectionPool(QueueConfig(url=own_nats.url))
+        pool = ConnectionPool(QueueConfig(url=lone_nats.url))
         loop = asyncio.get_running_loop()
         first = await pool.get_connection()
-        await asyncio.to_thread(own_nats.kill)
-        await asyncio.to_thread(own_nats.start)
+        await asyncio.to_thread(lone_nats.kill)
+        await asyncio.to_thread(lone_nats.start)
         second = await retry_on_connection_error(pool.get_connection, until=loop.time() + 5.0)
         async with second.limit(1.0):
             await second.barrier()
@@ -115,13 +112,13 @@ def test_a_connection_lost_and_found_is_the_same_connection(own_nats: Nats) -> N
     assert asyncio.run(scenario())
 
 
-def test_a_lost_connection_ends_a_waiting_operation_at_once(own_nats: Nats) -> None:
+def test_a_lost_connection_ends_a_waiting_operation_at_once(lone_nats: Nats) -> None:
     async def scenario() -> None:
-        pool = ConnectionPool(QueueConfig(url=own_nats.url))
+        pool = ConnectionPool(QueueConfig(url=lone_nats.url))
         connection = await pool.get_connection()
         try:
             async with connection.limit(30.0):
-                own_nats.kill()
+                lone_nats.kill()
                 await asyncio.Event().wait()
         finally:
             await pool.reset_connection()
@@ -133,14 +130,14 @@ def test_a_lost_connection_ends_a_waiting_operation_at_once(own_nats: Nats) -> N
     assert stopwatch(call) < 2.0
 
 
-def test_a_client_that_never_comes_back_is_replaced(own_nats: Nats, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_never_comes_back_is_replaced(lone_nats: Nats, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> bool:
-        pool = ConnectionPool(QueueConfig(url=own_nats.url))
+        pool = ConnectionPool(QueueConfig(url=lone_nats.url))
         stuck = await pool.get_connection()
         stuck.client._reconnection_task = None
         monkeypatch.setattr(stuck.client, "_attempt_reconnect", lambda: asyncio.sleep(0))  # it died silently
-        own_nats.kill()
-        own_nats.start()
+        lone_nats.kill()
+        lone_nats.start()
         while stuck.client.is_connected:
             await asyncio.sleep(0.005)
         monkeypatch.setattr("ami.taskqueue.client._STUCK_SECONDS", 0.0)
@@ -151,8 +148,8 @@ def test_a_client_that_never_comes_back_is_replaced(own_nats: Nats, monkeypatch:
     assert asyncio.run(scenario())
 
 
-def test_a_wrong_password_is_reported_without_the_password(own_nats: Nats) -> None:
-    url = own_nats.url.replace("://ami:", "://ami:wrong-")
+def test_a_wrong_password_is_reported_without_the_password(lone_nats: Nats) -> None:
+    url = lone_nats.url.replace("://ami:", "://ami:wrong-")
     queue = TaskQueueManager(QueueConfig(url=url, operation_timeout=0.3))
     with capture_logs() as logs, pytest.raises(QueueUnavailable) as failure:
         queue.exists(1, 1)
@@ -161,14 +158,14 @@ def test_a_wrong_password_is_reported_without_the_password(own_nats: Nats) -> No
     assert "wrong-" not in told
 
 
-def test_the_life_of_a_connection_is_logged_without_credentials(own_nats: Nats) -> None:
-    password = own_nats.url.split(":")[2].split("@")[0]
+def test_the_life_of_a_connection_is_logged_without_credentials(lone_nats: Nats) -> None:
+    password = lone_nats.url.split(":")[2].split("@")[0]
     with capture_logs() as logs:
-        queue = TaskQueueManager(QueueConfig(url=own_nats.url))
+        queue = TaskQueueManager(QueueConfig(url=lone_nats.url))
         queue.exists(1, 1)
-        own_nats.kill()
+        lone_nats.kill()
         wait_for(lambda: any(entry["event"] == "taskqueue.disconnected" for entry in logs))
-        own_nats.start()
+        lone_nats.start()
         wait_for(lambda: [entry["event"] for entry in logs].count("taskqueue.connected") == 2)
     assert len(logs) < 10
     assert password not in repr(logs)

@@ -16,15 +16,15 @@ from ami.taskqueue.tests.waiting import wait_for
 pytestmark = pytest.mark.integration
 
 
-def test_all_pages_of_job_streams_are_listed_and_no_other_stream(own_nats: Nats) -> None:
-    queue = TaskQueueManager(QueueConfig(url=own_nats.url, operation_timeout=5))
-    raw.create_stream(own_nats.url, "job_12x", "foreign.1")
-    raw.create_stream(own_nats.url, "KV_cache", "foreign.2")
-    for job in range(1, 301):
+def test_all_pages_of_job_streams_are_listed_and_no_other_stream(lone_nats: Nats) -> None:
+    queue = TaskQueueManager(QueueConfig(url=lone_nats.url, operation_timeout=5))
+    raw.create_stream(lone_nats.url, "job_12x", "foreign.1")
+    raw.create_stream(lone_nats.url, "KV_cache", "foreign.2")
+    for job in range(1, 261):
         queue.create(job, 1)
     fill(queue, 7, [1, 2, 3], epoch=2)
     streams = queue.list_streams()
-    assert [stream.job_id for stream in streams] == list(range(1, 301))
+    assert [stream.job_id for stream in streams] == list(range(1, 261))
     seventh = streams[6]
     assert (seventh.name, seventh.messages, seventh.consumer_count) == ("job_7", 3, 1)
     assert seventh.bytes > 0
@@ -32,8 +32,8 @@ def test_all_pages_of_job_streams_are_listed_and_no_other_stream(own_nats: Nats)
     assert timedelta(0) <= datetime.now(UTC) - seventh.created < timedelta(seconds=30)
 
 
-def test_a_server_without_streams_lists_none(own_nats: Nats) -> None:
-    assert TaskQueueManager(QueueConfig(url=own_nats.url)).list_streams() == []
+def test_a_server_without_streams_lists_none(lone_nats: Nats) -> None:
+    assert TaskQueueManager(QueueConfig(url=lone_nats.url)).list_streams() == []
 
 
 @pytest.mark.parametrize(

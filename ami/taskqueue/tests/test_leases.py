@@ -106,6 +106,7 @@ def test_a_lease_that_cannot_be_written_is_our_error_at_signing(wrong: dict[str,
 
 
 def test_a_signer_needs_a_key() -> None:
-    for keys in ([], [""], ["good", b""]):
+    wrong: list[list[bytes | str]] = [[], [""], ["good", b""]]
+    for keys in wrong:
         with pytest.raises(ValueError, match="key"):
             LeaseSigner(keys)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from ami.embedded.nats import Nats
 from ami.taskqueue import Ack, QueueConfig, ReserveRequest, TaskQueueManager
 from ami.taskqueue.tests import raw
 from ami.taskqueue.tests.common import fill, images, take
@@ -84,22 +83,20 @@ def test_more_than_may_be_leased_is_not_an_error_and_costs_no_timeout(
 
 
 def test_a_message_that_cannot_be_read_is_dropped_and_the_others_come(
-    queue: TaskQueueManager, job_id: int, nats_server: Nats
+    queue: TaskQueueManager, job_id: int, nats_url: str
 ) -> None:
     queue.create(job_id, 1)
     good = b'{"job":%d,"run":1,"image":5}'
     bad = [b"", b"\xff\x00", b"[]", b"null", good % (job_id + 1), b'{"job":%d,"run":1,"image":-5}' % job_id]
-    raw.publish(nats_server.url, f"job.{job_id}.tasks", *bad[:3], good % job_id, *bad[3:])
+    raw.publish(nats_url, f"job.{job_id}.tasks", *bad[:3], good % job_id, *bad[3:])
     assert images(take(queue, job_id, 50)) == [5]
     wait_for(lambda: queue.message_count(job_id) == 1)
 
 
-def test_two_hundred_empty_jobs_are_asked_in_one_go(queue: TaskQueueManager, job_id: int) -> None:
-    jobs = range(job_id * 1_000_000, job_id * 1_000_000 + 200)
+def test_many_empty_jobs_are_asked_in_one_go(queue: TaskQueueManager, job_id: int) -> None:
+    jobs = range(job_id * 1_000_000, job_id * 1_000_000 + 60)
     for job in jobs:
         queue.create(job, 1)
-    fill(queue, jobs[150], [1])
+    fill(queue, jobs[45], [1])
     asked = [ReserveRequest(job, 1, 10) for job in jobs]
     assert images(queue.reserve(asked)) == [1]
-    for job in jobs:
-        queue.delete(job)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from ami.embedded.nats import Nats
 from ami.taskqueue import QueueConfig, QueueError, TaskQueueManager
 from ami.taskqueue.tests import raw
 
@@ -14,10 +13,10 @@ pytestmark = pytest.mark.integration
 
 
 def test_the_stream_forgets_nothing_but_what_is_acknowledged(
-    queue: TaskQueueManager, job_id: int, nats_server: Nats
+    queue: TaskQueueManager, job_id: int, nats_url: str
 ) -> None:
     queue.create(job_id, 1)
-    stream = raw.js(nats_server.url, f"STREAM.INFO.job_{job_id}")["config"]
+    stream = raw.js(nats_url, f"STREAM.INFO.job_{job_id}")["config"]
     assert stream["retention"] == "workqueue"
     assert stream["storage"] == "file"
     assert stream["subjects"] == [f"job.{job_id}.tasks"]
@@ -26,11 +25,9 @@ def test_the_stream_forgets_nothing_but_what_is_acknowledged(
     assert stream["duplicate_window"] == 120_000_000_000
 
 
-def test_the_consumer_never_gives_up_on_a_message(
-    job_id: int, config: QueueConfig, nats_server: Nats
-) -> None:
+def test_the_consumer_never_gives_up_on_a_message(job_id: int, config: QueueConfig, nats_url: str) -> None:
     TaskQueueManager(replace(config, lease_seconds=42.5, max_ack_pending=77)).create(job_id, 3)
-    info = raw.js(nats_server.url, f"CONSUMER.INFO.job_{job_id}.job-{job_id}-consumer-3")["config"]
+    info = raw.js(nats_url, f"CONSUMER.INFO.job_{job_id}.job-{job_id}-consumer-3")["config"]
     assert info["max_deliver"] == -1
     assert info["ack_wait"] == 42_500_000_000
     assert info["max_ack_pending"] == 77
@@ -40,12 +37,12 @@ def test_the_consumer_never_gives_up_on_a_message(
 
 
 def test_creating_an_epoch_leaves_one_consumer_and_no_old_message(
-    queue: TaskQueueManager, job_id: int, nats_server: Nats
+    queue: TaskQueueManager, job_id: int, nats_url: str
 ) -> None:
     queue.create(job_id, 1)
-    raw.publish(nats_server.url, f"job.{job_id}.tasks", b"left over")
+    raw.publish(nats_url, f"job.{job_id}.tasks", b"left over")
     queue.create(job_id, 2)
-    names = raw.js(nats_server.url, f"CONSUMER.NAMES.job_{job_id}")["consumers"]
+    names = raw.js(nats_url, f"CONSUMER.NAMES.job_{job_id}")["consumers"]
     assert names == [f"job-{job_id}-consumer-2"]
     assert queue.message_count(job_id) == 0
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
+
+import psutil
+
+from ami.embedded.server import Server
 
 T = TypeVar("T")
 
@@ -18,6 +23,16 @@ def wait_for(condition: Callable[[], T], *, seconds: float = 5.0) -> T:
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(_POLL_SECONDS)
     return answer
+
+
+def freeze(server: Server) -> None:
+    """Pause a server and wait until every thread of it stands still."""
+    server.pause()
+    tasks = Path(f"/proc/{server.pid}/task")
+    if not tasks.exists():  # not Linux: only the process as a whole can be asked
+        wait_for(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED)
+        return
+    wait_for(lambda: all(") T " in (task / "stat").read_text() for task in tasks.iterdir()))
 
 
 def stopwatch(action: Callable[[], object]) -> float:

@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from ami.base.api.permissions import IsActiveStaff, is_active_staff
+from ami.users.api import schema  # noqa: F401 - drf-spectacular finds what is imported
 from ami.users.api.serializers import (
     LoginSerializer,
     MeSerializer,

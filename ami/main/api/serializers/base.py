@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model
@@ -18,7 +19,7 @@ class ProjectObjectSerializer(ObjectSerializer[_M]):
     """Adds `user_permissions` from the caller's role in the object's project; one lookup per request."""
 
     project_key: ClassVar[str] = "project_id"
-    """Attribute that holds the id of the object's project."""
+    """Attribute (dots allowed) that holds the id of the object's project."""
 
     noun: ClassVar[str] = ""
     """The kind of object in permission codenames; empty: the model's name."""
@@ -29,7 +30,7 @@ class ProjectObjectSerializer(ObjectSerializer[_M]):
         if request is None:
             return []
         noun = self.noun or str(obj._meta.model_name)
-        return access_of(request).verbs(noun, getattr(obj, self.project_key))
+        return access_of(request).verbs(noun, attrgetter(self.project_key)(obj))
 
 
 class VisibleProjectField(serializers.PrimaryKeyRelatedField[Project]):

@@ -18,6 +18,7 @@ from ami.main.api.serializers.nested import (
     CaptureUrlField,
     DeploymentNestedSerializer,
     RecentJobsField,
+    url_of,
 )
 from ami.main.models import Deployment, SourceImage, SourceImageUpload
 
@@ -92,8 +93,8 @@ class CaptureSerializer(ProjectObjectSerializer[SourceImage]):
 class CaptureDetailSerializer(CaptureSerializer):
     """A capture on its own page, and as it is created.
 
-    Only captures on somebody's web server are created here: those in our own storage come by upload or import,
-    because who names a path of our storage could name the file of another project.
+    Only captures on somebody's web server are created here; those in our own storage come by upload or
+    import, because who could name a path of our storage could name the file of another project.
     """
 
     deployment_id = serializers.PrimaryKeyRelatedField(
@@ -128,6 +129,8 @@ class CaptureDetailSerializer(CaptureSerializer):
             "event_total_captures",
             "user_permissions",
         ]
+        # Made by hand below: the automatic one would demand a station of every capture.
+        validators: list[Any] = []
 
     def get_uploaded_by(self, capture: SourceImage) -> int | None:
         """The id of the person who uploaded it."""
@@ -141,6 +144,10 @@ class CaptureDetailSerializer(CaptureSerializer):
         project = attrs["project"] if self.instance is None else self.instance.project
         deployment = attrs.get("deployment") or getattr(self.instance, "deployment", None)
         refuse_strangers(project, deployment_id=deployment)
+        path = attrs.get("path", getattr(self.instance, "path", ""))
+        same = SourceImage.objects.filter(deployment=deployment, path=path) if deployment else []
+        if any(capture != self.instance for capture in same):
+            raise serializers.ValidationError({"path": ["The deployment has a capture of this path already."]})
         if "timestamp" in attrs:
             attrs["timestamp"] = in_zone(attrs["timestamp"], deployment.zone if deployment else UTC)
         return attrs
@@ -156,6 +163,7 @@ class UploadSerializer(ProjectObjectSerializer[SourceImageUpload]):
     """A person's upload of one image, and the capture that it became."""
 
     noun = "sourceimageupload"
+    project_key = "deployment.project_id"
     details = DetailsField("api:upload-detail")
     image = serializers.SerializerMethodField()
     source_image = CaptureNestedSerializer(read_only=True)
@@ -175,4 +183,4 @@ class UploadSerializer(ProjectObjectSerializer[SourceImageUpload]):
 
     def get_image(self, upload: SourceImageUpload) -> str | None:
         """Where to see it: the signed link of its capture."""
-        return CaptureUrlField().bind_to(self.context, upload.source_image)
+        return url_of(self.context, upload.source_image) if upload.source_image else None

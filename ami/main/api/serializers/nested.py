@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ami.base.api.fields import NotYetField
@@ -51,6 +53,7 @@ class CaptureSetNestedSerializer(ProjectObjectSerializer[SourceImageCollection])
         fields = ["id", "name", "details", "method", "user_permissions"]
 
 
+@extend_schema_field({"type": "string", "format": "uri", "nullable": True})
 class CaptureUrlField(serializers.Field[Any, Any, str | None, SourceImage]):
     """Where to fetch a capture; null if it has no file."""
 
@@ -60,8 +63,12 @@ class CaptureUrlField(serializers.Field[Any, Any, str | None, SourceImage]):
 
     def to_representation(self, value: SourceImage) -> str | None:
         """The address, good for as long as a signed link is."""
-        base_url = base_url_of(self.context["request"])
-        return capture_url(value.path, value.public_base_url, value.pk, base_url)
+        return url_of(self.context, value)
+
+
+def url_of(context: Mapping[str, Any], capture: SourceImage) -> str | None:
+    """Where to fetch a capture, under the host that the request named."""
+    return capture_url(capture.path, capture.public_base_url, capture.pk, base_url_of(context["request"]))
 
 
 class CaptureNestedSerializer(ProjectObjectSerializer[SourceImage]):
@@ -76,6 +83,7 @@ class CaptureNestedSerializer(ProjectObjectSerializer[SourceImage]):
         fields = ["id", "details", "url", "width", "height", "timestamp", "event_id", "user_permissions"]
 
 
+@extend_schema_field({"type": "array", "items": {"type": "object"}})
 class RecentJobsField(serializers.Field[Any, Any, list[dict[str, Any]], Any]):
     """The latest jobs of a row that was read with `related.recent_jobs`."""
 

@@ -54,6 +54,7 @@ class ProjectDeploymentSerializer(serializers.ModelSerializer[Deployment]):
         fields = ["id", "name", "image", "details", "latitude", "longitude", "events_count"]
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "boolean"}})
 class FeatureFlagsField(serializers.Field[dict[str, bool], Any, dict[str, bool], Any]):
     """The flags of a project; a write changes those that it names."""
 
@@ -70,6 +71,7 @@ class FeatureFlagsField(serializers.Field[dict[str, bool], Any, dict[str, bool],
         return value
 
 
+@extend_schema_field({"type": "object"})
 class PipelineOfProjectField(serializers.Field[Any, Any, dict[str, Any], Any]):
     """The pipeline that a project uses by default. Pipelines are defined in a layer above this one."""
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from scipy import ndimage  # type: ignore[import-untyped]
+from PIL import Image, ImageFilter
+from scipy import ndimage
 
 from ami.worker.pipelines.contours.background import Mask
 from ami.worker.pipelines.contours.blobs import Blob
@@ -28,15 +28,18 @@ MAX_BOLT_ERROR = 0.035
 """Mean distance of a bolt's outline from its best circle, in radii."""
 MIN_BOLT_SOLIDITY = 0.75
 
-PRINT_SLOPE = 0.2
+AXIS_SLOPE = 0.2
 """Tangent of the angle to the axis up to which an edge counts as running exactly across or down."""
-MIN_PRINT_ONE_WAY = 0.16
-MIN_PRINT_EDGES = 0.47
-"""Part of the edges that run across or down in rulers and letters; 0.25 where edges run every way."""
-MIN_OVERLAY_EDGES = 0.37
-"""The same for the margin of the photograph, where cameras print date and time."""
+MIN_RULER_EDGES = 0.25
+"""Part of the edges, each way, in rulers and scale bars; half of that where edges run every way."""
+RULER_BLUR = 1.5
+"""Pixels of blur before edges are measured, so that the steps of a slanted edge do not count."""
+
 MARGIN = 0.03
-"""Height of that margin at the top and the bottom, as a part of the photograph."""
+"""Part of the photograph at its top and its bottom where cameras print date and time."""
+MIN_LETTER_EDGES = 0.16
+MIN_LETTER_EDGES_BOTH = 0.37
+"""Parts of the edges, each way and together, in letters of a few pixels, without any blur."""
 
 FrameEdges = tuple[bool, bool, bool, bool]
 """Whether a blob touches the top, left, bottom and right edge of the photograph."""
@@ -54,9 +57,9 @@ def is_fixture(blob: Blob, photograph: Image.Image, factor: int) -> bool:
     edges = touched_edges(blob, shape)
     return (
         is_frame(blob, edges)
-        or is_line_of_text(blob, shape)
         or is_bolt(blob, edges)
-        or is_printed(blob, photograph, factor)
+        or is_ruler(blob, photograph, factor)
+        or is_overlay(blob, photograph, factor)
     )
 
 
@@ -93,11 +96,6 @@ def is_frame(blob: Blob, edges: FrameEdges) -> bool:
     return along_row or along_column
 
 
-def is_line_of_text(blob: Blob, shape: tuple[int, int]) -> bool:
-    """A wide strip that lies wholly in the margin: date and time, printed by the camera."""
-    return _in_margin(blob.top, blob.top + blob.height, shape[0]) and blob.width > FRAME_ASPECT * blob.height
-
-
 def is_bolt(blob: Blob, edges: FrameEdges) -> bool:
     """A filled, nearly perfect circle, whole or cut by the edge of the photograph."""
     if max(blob.mask.shape) < MIN_BOLT_DIAMETER:
@@ -116,25 +114,35 @@ def is_bolt(blob: Blob, edges: FrameEdges) -> bool:
     return error < MAX_BOLT_ERROR and bool(filled)
 
 
-def is_printed(blob: Blob, photograph: Image.Image, factor: int) -> bool:
-    """Letters, rulers and scale bars: most edges run exactly across or down, and both ways."""
-    left, top = factor * blob.left - 2, factor * blob.top - 2
-    right, bottom = factor * (blob.left + blob.width) + 2, factor * (blob.top + blob.height) + 2
-    gray = np.asarray(photograph.crop((left, top, right, bottom)).convert("L"), dtype=np.float32)
-    inside = gray[max(0, -top) :, max(0, -left) :][: photograph.height - top, : photograph.width - left]
-    down, across = np.gradient(inside)
-    weight = np.hypot(down, across)
-    total = float(weight.sum())
-    if total == 0.0:
+def is_ruler(blob: Blob, photograph: Image.Image, factor: int) -> bool:
+    """Rulers and scale bars: most edges run exactly across or down, and as many one way as the other."""
+    return min(_axis_edges(blob, photograph, factor, blur=RULER_BLUR)) > MIN_RULER_EDGES
+
+
+def is_overlay(blob: Blob, photograph: Image.Image, factor: int) -> bool:
+    """Date and time that the camera prints into the margin: a long line, or edges like those of letters."""
+    height = photograph.height // factor
+    if MARGIN * height < blob.top + blob.height and blob.top < (1 - MARGIN) * height:
         return False
-    level = float(weight[np.abs(across) < PRINT_SLOPE * np.abs(down)].sum()) / total
-    upright = float(weight[np.abs(down) < PRINT_SLOPE * np.abs(across)].sum()) / total
-    least = MIN_OVERLAY_EDGES if _in_margin(top, bottom, photograph.height) else MIN_PRINT_EDGES
-    return min(level, upright) > MIN_PRINT_ONE_WAY and level + upright > least
+    level, upright = _axis_edges(blob, photograph, factor, blur=0.0)
+    letters = min(level, upright) > MIN_LETTER_EDGES and level + upright > MIN_LETTER_EDGES_BOTH
+    return letters or blob.width > FRAME_ASPECT * blob.height
 
 
-def _in_margin(top: int, bottom: int, height: int) -> bool:
-    return bottom < MARGIN * height or top > (1 - MARGIN) * height
+def _axis_edges(blob: Blob, photograph: Image.Image, factor: int, *, blur: float) -> tuple[float, float]:
+    """Which parts of the edges inside the blob's box run exactly across and exactly down."""
+    left, top = max(0, factor * blob.left - 2), max(0, factor * blob.top - 2)
+    right = min(photograph.width, factor * (blob.left + blob.width) + 2)
+    bottom = min(photograph.height, factor * (blob.top + blob.height) + 2)
+    gray = photograph.crop((left, top, right, bottom)).convert("L")
+    if blur:
+        gray = gray.filter(ImageFilter.GaussianBlur(blur))
+    down, across = np.gradient(np.asarray(gray, dtype=np.float32))
+    weight = np.hypot(down, across)
+    total = float(weight.sum()) or 1.0
+    level = float(weight[np.abs(across) < AXIS_SLOPE * np.abs(down)].sum()) / total
+    upright = float(weight[np.abs(down) < AXIS_SLOPE * np.abs(across)].sum()) / total
+    return level, upright
 
 
 def _without_legs(mask: Mask) -> Mask:

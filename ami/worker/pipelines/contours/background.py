@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageFilter
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 WORK_SIDE = 2048
 """Long side, in pixels, of the copy on which we search; more finds no more insects, only more texture."""
@@ -21,6 +21,8 @@ BACKGROUND_WINDOW = 15
 """Window of the percentile filter, in pixels of that copy: 12 % of the width, larger than any moth."""
 BACKGROUND_PERCENTILE = 65
 """Above the median, because most insects are darker than the sheet and may fill half of the window."""
+DARK_SHEET = 100
+"""Median level, of 255, below which the sheet is dark and the insects on it are brighter."""
 
 NOISE_BLOCK = 16
 NOISE_WINDOW = 13
@@ -63,13 +65,14 @@ def measure_contrast(image: Image.Image) -> Contrast:
 
 def _bare_sheet(work: Image.Image) -> Image.Image:
     tiny = np.asarray(work.reduce(max(1, round(max(work.size) / BACKGROUND_SIDE))))
-    planes = [_bare_plane(tiny[..., channel]) for channel in range(3)]
+    percentile = BACKGROUND_PERCENTILE if np.median(tiny) >= DARK_SHEET else 100 - BACKGROUND_PERCENTILE
+    planes = [_bare_plane(tiny[..., channel], percentile) for channel in range(3)]
     return Image.fromarray(np.stack(planes, axis=-1)).resize(work.size, Image.Resampling.BILINEAR)
 
 
-def _bare_plane(plane: Gray) -> Gray:
+def _bare_plane(plane: Gray, percentile: int) -> Gray:
     specks_gone = ndimage.median_filter(plane, size=3)
-    sheet = ndimage.percentile_filter(specks_gone, BACKGROUND_PERCENTILE, size=BACKGROUND_WINDOW)
+    sheet = ndimage.percentile_filter(specks_gone, percentile, size=BACKGROUND_WINDOW)
     smooth: npt.NDArray[np.float32] = ndimage.gaussian_filter(sheet.astype(np.float32), sigma=2.0)
     rounded: Gray = np.clip(smooth + 0.5, 0, 255).astype(np.uint8)
     return rounded

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from ami.worker.pipelines.contours.background import Contrast, Gray, Mask
 
@@ -15,8 +15,10 @@ MIN_AREA = 40
 MIN_DIAGONAL = 12.0
 JOIN_REACH = 5
 """Fragments whose gap is below this many pixels belong together (legs, pale wings)."""
-NECK = 5
-"""Two bodies that hang together only by something thinner than this (a leg, a feeler) are two insects."""
+NECKS = (5, 7)
+"""Two bodies that hang together only by something thinner than these (a leg, a feeler) are two insects.
+
+The thinner comes first: it keeps small bodies, which the thicker would take for legs."""
 MIN_CORE_AREA = 45
 """A body that may stand alone when two are parted."""
 MAX_OVERLAP = 0.4
@@ -77,11 +79,19 @@ def find_blobs(contrast: Contrast) -> list[Blob]:
 
 
 def part_bodies(blob: Blob) -> list[Blob]:
-    """Split where two bodies hang together by a leg: bodies survive an erosion, legs do not."""
+    """Split where two bodies hang together by a leg."""
+    parts = [blob]
+    for neck in NECKS:
+        parts = [piece for part in parts for piece in _cut_necks(part, neck)]
+    return parts
+
+
+def _cut_necks(blob: Blob, neck: int) -> list[Blob]:
+    """Bodies survive an erosion, legs do not; what was eroded goes to the nearest body."""
     if blob.area < 2 * MIN_CORE_AREA:
         return [blob]
-    solid = ndimage.binary_fill_holes(np.pad(blob.mask, NECK))
-    eroded = ndimage.minimum_filter(solid.view(np.uint8), size=NECK)
+    solid = ndimage.binary_fill_holes(np.pad(blob.mask, neck))
+    eroded = ndimage.minimum_filter(solid.view(np.uint8), size=neck)
     cores, count = ndimage.label(eroded, structure=EIGHT_NEIGHBOURS)
     areas = np.bincount(cores.ravel(), minlength=count + 1)
     bodies = [number for number in range(1, count + 1) if areas[number] >= MIN_CORE_AREA]
@@ -90,7 +100,7 @@ def part_bodies(blob: Blob) -> list[Blob]:
     nearest: npt.NDArray[np.intp] = ndimage.distance_transform_edt(
         ~np.isin(cores, bodies), return_distances=False, return_indices=True
     )
-    owner = cores[tuple(nearest)][NECK:-NECK, NECK:-NECK]
+    owner = cores[tuple(nearest)][neck:-neck, neck:-neck]
     parts = _keep_together([blob.mask & (owner == number) for number in bodies])
     everywhere = (slice(0, blob.height), slice(0, blob.width))
     return [piece for piece in (_cut_out(blob, everywhere, part) for part in parts) if _large_enough(piece)]

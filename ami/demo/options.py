@@ -1,0 +1,135 @@
+"""The command line of the demo, checked before anything is started."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ami.demo.errors import WrongUse
+from ami.demo.programs import ROOT
+from ami.main.images import SUFFIXES
+
+DRAWN_SHEETS = 12
+USUAL_PORT = 8000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for, with all paths absolute."""
+
+    data: Path
+    images: Path | None
+    """A person's own folder; None: the demo draws its captures."""
+    count: int | None
+    """How many captures; None: all of the folder."""
+    port: int
+    once: bool
+    json: Path | None
+
+
+def read_options(arguments: Sequence[str] | None) -> Options:
+    """Parse and check. Raises WrongUse; argparse itself ends the process with 2 for what it cannot parse."""
+    given = _parser().parse_args(arguments)
+    images: Path | None = given.images
+    if images is not None:
+        images = images.expanduser().absolute()
+        _check_folder(images)
+    json: Path | None = given.json
+    if json is not None and not json.absolute().parent.is_dir():
+        raise WrongUse(f"{json} cannot be written: {json.absolute().parent} is not a folder.")
+    return Options(
+        data=given.data.expanduser().absolute(),
+        images=images,
+        count=given.count or (DRAWN_SHEETS if images is None else None),
+        port=_choose_port(given.port),
+        once=given.once,
+        json=json.absolute() if json else None,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo",
+        description="Runs the whole system on this machine, with a job to watch: real servers, web server, "
+        "background work and a worker that finds insects. Ctrl-C stops all of it.",
+    )
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="your own JPEG or PNG images (default: draws some)"
+    )
+    parser.add_argument(
+        "--count",
+        type=_positive,
+        metavar="N",
+        help=f"how many captures (default: {DRAWN_SHEETS} drawn ones, or all of DIR)",
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        help=f"port of the web server on this machine (default: {USUAL_PORT}, or another if that is taken)",
+    )
+    parser.add_argument("--once", action="store_true", help="stop after the job; exit 0 if it succeeded")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write addresses, logins and counters to this file"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        default=ROOT / ".ami" / "demo",
+        help="folder of the demo's data (default: .ami/demo in the checkout); delete it to begin anew",
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 65_535:
+        raise argparse.ArgumentTypeError("must be between 1 and 65535")
+    return number
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.exists():
+        raise WrongUse(f"{folder} does not exist. Name a folder with JPEG or PNG images.")
+    if not folder.is_dir():
+        raise WrongUse(f"{folder} is not a folder. Name the folder with the images, not an image.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise WrongUse(f"{folder} may not be read by you. Change its permissions, or copy the images.")
+    if not any(file.suffix.lower() in SUFFIXES for file in folder.rglob("*")):
+        raise WrongUse(f"There are no JPEG or PNG images in {folder}. Name a folder that has some.")
+
+
+def _choose_port(wanted: int | None) -> int:
+    if wanted is not None:
+        problem = _problem_of(wanted)
+        if problem:
+            raise WrongUse(f"Port {wanted} cannot be used: {problem}. Choose another with --port.")
+        return wanted
+    if not _problem_of(USUAL_PORT):
+        return USUAL_PORT
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _problem_of(port: int) -> str:
+    """Why nobody can listen there, or nothing."""
+    try:
+        # Sets SO_REUSEADDR, as the web server will: connections of the last run do not make a port taken.
+        socket.create_server(("127.0.0.1", port)).close()
+    except PermissionError:
+        return "only root may listen on it"
+    except OSError:
+        return "another program listens on it already"
+    return ""

@@ -1,0 +1,1 @@
+"""The API of jobs, sentence by sentence of the wire contract."""

@@ -1,0 +1,27 @@
+"""Ledger rows made up for tests of pure rules, and written by the thousand for tests of plans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ami.jobs.ledger import LockedTask
+from ami.jobs.states import TaskState
+
+
+def locked_task(**fields: Any) -> LockedTask:
+    """A free pending row, with these fields changed."""
+    defaults: dict[str, Any] = {
+        "id": 1,
+        "job_id": 1,
+        "image_id": 1,
+        "run": 1,
+        "status": int(TaskState.PENDING),
+        "attempt": 0,
+        "released": 0,
+        "lease_left": 0.0,
+        "wait_left": 0.0,
+        "leased": False,
+        "worker": "",
+        "accepted_in": None,
+    }
+    return LockedTask(**(defaults | fields))

@@ -1,0 +1,53 @@
+"""Filters of captures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from ami.base.api.filters import FlagFilter
+from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
+from ami.main.related import has_detections, is_processed
+
+
+def visible_projects(request: Request) -> QuerySet[Project]:
+    """The projects that may be named in a filter."""
+    return Project.objects.all().visible_to(request.user)
+
+
+def visible_deployments(request: Request) -> QuerySet[Deployment]:
+    """The stations that may be named in a filter."""
+    return Deployment.objects.filter(project__in=visible_projects(request))
+
+
+def visible_capture_sets(request: Request) -> QuerySet[SourceImageCollection]:
+    """The capture sets that may be named in a filter."""
+    return SourceImageCollection.objects.filter(project__in=visible_projects(request))
+
+
+class CaptureFilter(django_filters.FilterSet):
+    """Captures by station, set, and what has been done with them."""
+
+    project = django_filters.ModelChoiceFilter(queryset=visible_projects)
+    deployment__project = django_filters.ModelChoiceFilter(queryset=visible_projects)
+    deployment = django_filters.ModelChoiceFilter(queryset=visible_deployments)
+    collections = django_filters.ModelChoiceFilter(
+        field_name="capture_sets", queryset=visible_capture_sets, label="Capture set"
+    )
+    processed = FlagFilter(method="filter_processed")
+    has_detections = FlagFilter(method="filter_has_detections")
+
+    class Meta:
+        model = SourceImage
+        fields: list[str] = []
+
+    def filter_processed(self, queryset: QuerySet[Any], _name: str, value: bool) -> QuerySet[Any]:
+        """Whether some algorithm has looked at it."""
+        return queryset.filter(is_processed() if value else ~is_processed())
+
+    def filter_has_detections(self, queryset: QuerySet[Any], _name: str, value: bool) -> QuerySet[Any]:
+        """Whether some algorithm has found something on it."""
+        return queryset.filter(has_detections() if value else ~has_detections())

@@ -1,0 +1,73 @@
+"""Capture sets on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ami.base.api.fields import NotYetField
+from ami.base.api.serializers import DetailsField, list_link
+from ami.base.errors import InvalidInput
+from ami.main.api.serializers.base import ProjectObjectSerializer, VisibleProjectField
+from ami.main.api.serializers.nested import RecentJobsField
+from ami.main.capture_sets import check_parameters
+from ami.main.models import SourceImageCollection
+from ami.main.models.capture_set import CaptureSetMethod
+
+
+class CaptureSetSerializer(ProjectObjectSerializer[SourceImageCollection]):
+    """A named set of captures. The counts that need a look at every capture come with `?with_counts`."""
+
+    details = DetailsField("api:sourceimagecollection-detail")
+    project = VisibleProjectField()
+    source_images = serializers.SerializerMethodField()
+    source_images_count = serializers.IntegerField(read_only=True, default=0)
+    source_images_with_detections_count = serializers.IntegerField(read_only=True, default=None)
+    source_images_processed_count = serializers.IntegerField(read_only=True, default=None)
+    occurrences_count = NotYetField()
+    taxa_count = NotYetField()
+    jobs = RecentJobsField()
+
+    class Meta:
+        model = SourceImageCollection
+        fields = [
+            "id",
+            "details",
+            "name",
+            "project",
+            "method",
+            "kwargs",
+            "source_images",
+            "source_images_count",
+            "source_images_with_detections_count",
+            "source_images_processed_count",
+            "occurrences_count",
+            "taxa_count",
+            "description",
+            "jobs",
+            "created_at",
+            "updated_at",
+            "user_permissions",
+        ]
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_source_images(self, capture_set: SourceImageCollection) -> str:
+        """The list of its captures."""
+        captures = list_link(self.context, "api:sourceimage-list")
+        return f"{captures}?project_id={capture_set.project_id}&collections={capture_set.pk}"
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Parameters fit the method; a set never moves to another project."""
+        if self.instance and attrs.get("project", self.instance.project) != self.instance.project:
+            raise serializers.ValidationError({"project": ["The project of a capture set cannot change."]})
+        if "kwargs" in attrs or "method" in attrs:
+            method = str(attrs.get("method") or getattr(self.instance, "method", CaptureSetMethod.FULL))
+            parameters = attrs.get("kwargs", getattr(self.instance, "kwargs", {}))
+            try:
+                check_parameters(method, parameters)
+            except InvalidInput as error:
+                raise serializers.ValidationError({"kwargs": [error.message]}) from error
+        return attrs

@@ -1,0 +1,1 @@
+"""Views of projects and captures, one file per kind of object."""

@@ -1,0 +1,59 @@
+"""Captures: single images from camera stations."""
+
+from __future__ import annotations
+
+from django.db.models import Prefetch, QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import ModelViewSet
+
+from ami.base.api.filters import flag
+from ami.main.api.filters import CaptureFilter
+from ami.main.api.serializers.capture import CaptureDetailSerializer, CaptureSerializer
+from ami.main.api.viewsets import ProjectScopedViewSet
+from ami.main.models import SourceImage, SourceImageCollection
+from ami.main.related import detections_count, real_detections, recent_jobs
+
+
+@extend_schema(
+    parameters=[
+        OpenApiParameter("project_id", int, description="Required for lists."),
+        OpenApiParameter("with_detections", bool, description="Also give the boxes of each capture."),
+    ]
+)
+class CaptureViewSet(ProjectScopedViewSet[SourceImage], ModelViewSet[SourceImage]):
+    """Captures."""
+
+    queryset = SourceImage.objects.select_related("deployment", "project", "upload")
+    serializer_class = CaptureDetailSerializer
+    require_project = frozenset({"list"})
+    filterset_class = CaptureFilter
+    ordering_fields = [
+        "created_at",
+        "updated_at",
+        "timestamp",
+        "size",
+        "width",
+        "height",
+        "detections_count",
+        "deployment__name",
+        "path",
+        "last_processed",
+    ]
+    ordering = ("-timestamp",)
+
+    def get_serializer_class(self) -> type[BaseSerializer[SourceImage]]:
+        """Less in a list."""
+        return CaptureSerializer if self.action == "list" else CaptureDetailSerializer
+
+    def get_queryset(self) -> QuerySet[SourceImage]:
+        """Captures with their counts; boxes where they are asked for."""
+        queryset = super().get_queryset().annotate(detections_count=detections_count())
+        if self.action != "list":
+            sets = Prefetch("capture_sets", SourceImageCollection.objects.order_by("-pk"))
+            return queryset.prefetch_related(real_detections(), recent_jobs(SourceImage), sets)
+        return queryset.prefetch_related(real_detections()) if self._with_detections else queryset
+
+    @property
+    def _with_detections(self) -> bool:
+        return flag(self.request, "with_detections")

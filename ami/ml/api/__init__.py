@@ -1,0 +1,1 @@
+"""The API of models, services and predictions."""

@@ -1,0 +1,1 @@
+"""How models, services and predictions look on the wire."""

@@ -1,0 +1,1 @@
+"""Views of models, services and predictions, one file per kind of object."""

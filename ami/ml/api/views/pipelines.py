@@ -1,0 +1,143 @@
+"""Pipelines, the algorithms in them, and the registration by workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.mixins import ListModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ModelViewSet, ReadOnlyModelViewSet
+
+from ami.base import clock
+from ami.base.api.permissions import IsActiveStaffOrReadOnly, is_active_staff
+from ami.main.api.viewsets import ProjectScopedViewSet
+from ami.main.models import Project
+from ami.ml.api.catalogue import for_display, visible_pipelines, with_category_count
+from ami.ml.api.serializers.catalogue import AlgorithmSerializer, CategoryMapSerializer, PipelineSerializer
+from ami.ml.api.serializers.registration import RegisteredSerializer, RegistrationSerializer
+from ami.ml.models import Algorithm, AlgorithmCategoryMap, Pipeline
+from ami.ml.registration import register_pipelines
+from ami.ml.schemas import PipelineConfigResponse
+
+_PROJECT = OpenApiParameter("project_id", int, description="Only what this project uses.")
+
+
+class CatalogueViewSet(ProjectScopedViewSet[Any]):
+    """The base for what belongs to no project alone: everybody reads, the staff writes."""
+
+    permission_classes = [IsActiveStaffOrReadOnly]
+
+    def visible_projects(self) -> QuerySet[Project]:
+        """The projects that the caller may see."""
+        return Project.objects.all().visible_to(self.request.user)
+
+    def envelope_permissions(self) -> list[str]:
+        """The staff may add to the catalogue."""
+        return ["create"] if is_active_staff(self.request.user) else []
+
+
+@extend_schema(parameters=[_PROJECT])
+class PipelineViewSet(CatalogueViewSet, ModelViewSet[Pipeline]):
+    """Pipelines; with a project only those that are enabled in it."""
+
+    queryset = Pipeline.objects.all()
+    serializer_class = PipelineSerializer
+    ordering_fields = ["name", "slug", "created_at", "updated_at"]
+    search_fields = ["name", "slug"]
+
+    def get_queryset(self) -> QuerySet[Pipeline]:
+        """What the caller may see; the staff sees all."""
+        visible, active = self.visible_projects(), self.active_project
+        if active is None and is_active_staff(self.request.user):
+            pipelines = Pipeline.objects.all()
+        else:
+            pipelines = visible_pipelines(visible, active)
+        return for_display(pipelines, visible, active)
+
+
+@extend_schema(parameters=[OpenApiParameter("project_pk", int, OpenApiParameter.PATH)])
+class ProjectPipelineViewSet(ListModelMixin, ProjectScopedViewSet[Pipeline]):
+    """The pipelines of one project, and the address where workers announce theirs."""
+
+    queryset = Pipeline.objects.all()
+    serializer_class = PipelineSerializer
+    noun = "projectpipelineconfig"
+    require_project = True
+    ordering_fields = ["name", "slug", "created_at", "updated_at"]
+
+    def get_queryset(self) -> QuerySet[Pipeline]:
+        """Enabled ones, with the services of this project."""
+        visible = Project.objects.all().visible_to(self.request.user)
+        return for_display(visible_pipelines(visible, self.active_project), visible, self.active_project)
+
+    @extend_schema(request=RegistrationSerializer, responses={201: RegisteredSerializer})
+    def create(self, request: Request, **_: Any) -> Response:
+        """Register pipelines. Repeating it changes nothing."""
+        project = self.active_project
+        if project is None:  # `require_project` has raised by now
+            raise AssertionError
+        self.require("create", project.pk)
+        body = RegistrationSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        pipelines: list[PipelineConfigResponse] = body.validated_data["pipelines"]
+        done = register_pipelines(
+            project=project,
+            service_name=body.validated_data["processing_service_name"],
+            pipelines=pipelines,
+        )
+        return Response(
+            {
+                "timestamp": clock.now(),
+                "success": True,
+                "error": None,
+                "pipelines": [_echo(pipeline) for pipeline in pipelines],
+                "pipelines_created": done.pipelines_created,
+                "pipelines_updated": done.pipelines_updated,
+                "algorithms_created": done.algorithms_created,
+                "processing_service_id": done.service.pk,
+            },
+            status=status.HTTP_201_CREATED,
+        )
+
+
+def _echo(pipeline: PipelineConfigResponse) -> dict[str, Any]:
+    """The submitted pipeline without its categories, which can be megabytes and are known to the sender."""
+    shown = pipeline.model_dump(exclude={"algorithms": {"__all__": {"category_map"}}})
+    for algorithm in shown["algorithms"]:
+        algorithm["category_map"] = None
+    return shown
+
+
+@extend_schema(parameters=[_PROJECT])
+class AlgorithmViewSet(CatalogueViewSet, ReadOnlyModelViewSet[Algorithm]):
+    """Algorithms; with a project only those of its enabled pipelines."""
+
+    queryset = Algorithm.objects.all()
+    serializer_class = AlgorithmSerializer
+    filterset_fields = ["name", "version"]
+    ordering_fields = ["name", "key", "version", "task_type", "created_at", "updated_at"]
+    search_fields = ["name"]
+
+    def get_queryset(self) -> QuerySet[Algorithm]:
+        """All, or those that the project uses; one's own page needs no project."""
+        algorithms = with_category_count(Algorithm.objects.all())
+        if self.action == "list" and self.active_project is not None:
+            pipelines = visible_pipelines(self.visible_projects(), self.active_project)
+            return algorithms.filter(pk__in=Algorithm.objects.filter(pipelines__in=pipelines).values("pk"))
+        return algorithms
+
+
+class CategoryMapViewSet(CatalogueViewSet, ReadOnlyModelViewSet[AlgorithmCategoryMap]):
+    """Category maps."""
+
+    queryset = AlgorithmCategoryMap.objects.prefetch_related("algorithms").order_by("pk")
+    serializer_class = CategoryMapSerializer
+    ordering_fields = ["created_at", "updated_at"]
+
+    def get_queryset(self) -> QuerySet[AlgorithmCategoryMap]:
+        """All of them: they belong to nobody."""
+        return super(ProjectScopedViewSet, self).get_queryset()

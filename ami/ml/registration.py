@@ -1,0 +1,220 @@
+"""Registration: a worker announces its pipelines to a project.
+
+Safe to run twice and side by side: a project's registrations queue up behind its row, everything else is
+inserted with ON CONFLICT DO NOTHING in one global order (category maps, algorithms, pipelines), so that two
+projects that register the same models cannot deadlock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from django.db import transaction
+
+from ami.base import clock
+from ami.base.database import execute, rows
+from ami.base.errors import InvalidInput
+from ami.main.models import Project
+from ami.ml.category_maps import labels_of, store_category_maps
+from ami.ml.models import Algorithm, Pipeline, ProcessingService
+from ami.ml.schemas import AlgorithmConfigResponse, PipelineConfigResponse
+
+logger = structlog.get_logger(__name__)
+
+_AlgorithmId = tuple[str, int]
+_SLUG = re.compile(r"[\w.-]+")
+
+_INSERT_ALGORITHM = """
+INSERT INTO ml_algorithm
+    (key, version, name, version_name, description, uri, task_type, category_map_id, created_at, updated_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp())
+ON CONFLICT (key, version) DO NOTHING RETURNING id
+"""
+_INSERT_PIPELINE = """
+INSERT INTO ml_pipeline
+    (slug, name, description, version, version_name, default_config, created_at, updated_at)
+VALUES (%s, %s, %s, %s, '', '{}', clock_timestamp(), clock_timestamp())
+ON CONFLICT (slug) DO NOTHING
+"""
+_ENABLE_PIPELINE = """
+INSERT INTO ml_projectpipelineconfig (project_id, pipeline_id, enabled, config, created_at, updated_at)
+VALUES (%s, %s, true, '{}', clock_timestamp(), clock_timestamp())
+ON CONFLICT (project_id, pipeline_id) DO NOTHING RETURNING id
+"""
+_LINK_ALGORITHMS = """
+INSERT INTO ml_pipeline_algorithms (pipeline_id, algorithm_id)
+SELECT %s, algorithm FROM unnest(%s::bigint[]) AS algorithm
+ON CONFLICT DO NOTHING
+"""
+
+
+class PipelineNotConfigured(InvalidInput):
+    """A pipeline cannot be used as it was announced."""
+
+    code = "pipeline_not_configured"
+
+
+@dataclass
+class Registration:
+    """What a registration changed."""
+
+    service: ProcessingService
+    pipelines_created: list[str] = field(default_factory=list)
+    """Slugs that are new to the project."""
+    pipelines_updated: list[str] = field(default_factory=list)
+    """Slugs whose name, version or description changed."""
+    algorithms_created: list[str] = field(default_factory=list)
+    """Keys that came with a new version, or were not known at all."""
+
+
+@transaction.atomic
+def register_pipelines(
+    *, project: Project, service_name: str, pipelines: Sequence[PipelineConfigResponse]
+) -> Registration:
+    """Make the pipelines usable in the project, served by the project's pull service of that name.
+
+    Raises PipelineNotConfigured for what could not be used, and then nothing is changed.
+    """
+    _check_names(pipelines)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    done = Registration(_service(project, service_name))
+    algorithms, done.algorithms_created = _store_algorithms(pipelines)
+    for config in sorted({config.slug: config for config in pipelines}.values(), key=lambda c: c.slug):
+        pipeline = _store_pipeline(config)
+        if rows(_ENABLE_PIPELINE, [project.pk, pipeline.pk]):
+            done.pipelines_created.append(config.slug)
+        if _update_pipeline(pipeline, config, project):
+            done.pipelines_updated.append(config.slug)
+        linked = {algorithms[_id_of(algorithm)].pk for algorithm in config.algorithms}
+        execute(_LINK_ALGORITHMS, [pipeline.pk, sorted(linked)])
+        done.service.pipelines.add(pipeline)
+    logger.info(
+        "pipelines.registered",
+        project_id=project.pk,
+        service_id=done.service.pk,
+        pipelines=len(pipelines),
+        pipelines_created=len(done.pipelines_created),
+        algorithms_created=len(done.algorithms_created),
+    )
+    return done
+
+
+def _check_names(pipelines: Sequence[PipelineConfigResponse]) -> None:
+    """Slugs travel in comma-separated lists, and algorithms are told apart by their keys."""
+    for pipeline in pipelines:
+        if not _SLUG.fullmatch(pipeline.slug):
+            raise PipelineNotConfigured(
+                f"The slug {pipeline.slug!r} cannot be used; take letters, digits, '-', '_' and '.'."
+            )
+        if any(not algorithm.key.strip() for algorithm in pipeline.algorithms):
+            raise PipelineNotConfigured(f"An algorithm of the pipeline {pipeline.slug!r} has no key.")
+
+
+def _service(project: Project, name: str) -> ProcessingService:
+    """The project's own pull service of that name, marked as seen; another project's is another service."""
+    own = ProcessingService.objects.filter(projects=project, name=name)
+    service = next((service for service in own.order_by("pk") if service.is_async), None)
+    if service is None:
+        service = ProcessingService.objects.create(name=name, last_seen=clock.now(), last_seen_live=True)
+        service.projects.add(project)
+    else:
+        service.last_seen, service.last_seen_live = clock.now(), True
+        service.save(update_fields=["last_seen", "last_seen_live"])
+    return service
+
+
+def _store_algorithms(
+    pipelines: Sequence[PipelineConfigResponse],
+) -> tuple[dict[_AlgorithmId, Algorithm], list[str]]:
+    """Every announced algorithm by key and version, and the keys of those that were new."""
+    announced: dict[_AlgorithmId, AlgorithmConfigResponse] = {}
+    for pipeline in pipelines:
+        for config in pipeline.algorithms:
+            announced.setdefault(_id_of(config), config)
+    known = _find(announced)
+    maps = _store_maps([announced[key] for key in announced if not _is_complete(known.get(key))])
+    created = []
+    for key in sorted(announced):
+        if key not in known and rows(_INSERT_ALGORITHM, _columns(announced[key], maps.get(key))):
+            created.append(announced[key].key)
+    stored = _find(announced)
+    for key in sorted(stored):
+        _update_algorithm(stored[key], announced[key], maps.get(key))
+    return stored, created
+
+
+def _find(wanted: dict[_AlgorithmId, AlgorithmConfigResponse]) -> dict[_AlgorithmId, Algorithm]:
+    candidates = Algorithm.objects.filter(key__in={key for key, _ in wanted})
+    found = {(algorithm.key, algorithm.version): algorithm for algorithm in candidates}
+    return {key: found[key] for key in wanted if key in found}
+
+
+def _is_complete(algorithm: Algorithm | None) -> bool:
+    return algorithm is not None and algorithm.category_map_id is not None
+
+
+def _store_maps(configs: Sequence[AlgorithmConfigResponse]) -> dict[_AlgorithmId, int]:
+    """The category map of each algorithm that has none stored; raises if a classifier announces none."""
+    wanted = {}
+    for config in configs:
+        if config.category_map is not None and labels_of(config.category_map):
+            wanted[_id_of(config)] = config.category_map
+        elif config.task_type in Algorithm.CLASSIFICATION_TYPES:
+            raise PipelineNotConfigured(
+                f"The classifier {config.key!r} was announced without categories; send its category_map."
+            )
+    return store_category_maps(wanted)
+
+
+def _update_algorithm(algorithm: Algorithm, config: AlgorithmConfigResponse, map_id: int | None) -> None:
+    """Take over what changed in an algorithm that was known already; a stored category map stays."""
+    changes: dict[str, str | int] = {}
+    if config.task_type and config.task_type != algorithm.task_type:
+        changes["task_type"] = config.task_type
+    if config.uri and config.uri != algorithm.uri:
+        changes["uri"] = config.uri
+    if changes:
+        logger.warning("algorithm.changed", key=algorithm.key, version=algorithm.version, **changes)
+    if algorithm.category_map_id is None and map_id is not None:
+        changes["category_map_id"] = map_id
+    if changes:
+        for name, value in changes.items():
+            setattr(algorithm, name, value)
+        algorithm.save(update_fields=[*changes, "updated_at"])
+
+
+def _columns(config: AlgorithmConfigResponse, map_id: int | None) -> list[str | int | None]:
+    return [
+        config.key,
+        config.version,
+        config.name,
+        config.version_name or "",
+        config.description or "",
+        config.uri or "",
+        config.task_type or "unknown",
+        map_id,
+    ]
+
+
+def _store_pipeline(config: PipelineConfigResponse) -> Pipeline:
+    execute(_INSERT_PIPELINE, [config.slug, config.name, config.description or "", config.version])
+    return Pipeline.objects.get(slug=config.slug)
+
+
+def _update_pipeline(pipeline: Pipeline, config: PipelineConfigResponse, project: Project) -> bool:
+    """Take over a new name, version or description, unless other projects use the pipeline as it is."""
+    announced = {"name": config.name, "version": config.version, "description": config.description or ""}
+    changes = {name: value for name, value in announced.items() if getattr(pipeline, name) != value}
+    if not changes or pipeline.project_pipeline_configs.exclude(project=project).exists():
+        return False
+    for name, value in changes.items():
+        setattr(pipeline, name, value)
+    pipeline.save(update_fields=[*changes, "updated_at"])
+    return True
+
+
+def _id_of(config: AlgorithmConfigResponse) -> _AlgorithmId:
+    return config.key, config.version
