@@ -10,16 +10,17 @@ from structlog.types import EventDict, Processor
 
 _SECRET_KEYS = re.compile(r"token|password|secret|authorization|api_key|reply_subject", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)[^/\s:@]*:[^@\s]+(?=@)")
+_SIGNATURE = re.compile(r"(?<=[?&]signature=)[^&\s'\"]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;]*[A-Za-z]")
 
 
 def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Mask values under secret names and passwords inside URLs, wherever a log line would show them."""
+    """Mask values under secret names, and passwords and signatures inside URLs, wherever a line has them."""
     for key, value in event.items():
         if _SECRET_KEYS.search(key) and value:
             event[key] = "***"
-        elif isinstance(value, str) and "://" in value:
-            event[key] = _URL_PASSWORD.sub("***:***", value)
+        elif isinstance(value, str) and ("://" in value or "signature=" in value):
+            event[key] = _SIGNATURE.sub("***", _URL_PASSWORD.sub("***:***", value))
     return event
 
 

@@ -46,9 +46,8 @@ def _run(options: Options, screen: Screen) -> int:
         programs = Programs(options.data / "logs", environment)
         resources.enter_context(programs)
         resources.callback(screen.say, "Stopping everything …")
-        # They take a while to load and need no tables for that.
+        # It takes a while to load, and needs no tables for that.
         programs.start_web(options.port)
-        programs.start_celery()
         with screen.step("Loading"):
             os.environ.update(environment)
             django.setup()

@@ -59,14 +59,16 @@ class Programs:
 
         self.wait_for(answers, what="the web server answers", seconds=seconds)
 
-    def start_celery(self, name: str = "celery", *, queues: str = ALL_QUEUES, processes: int = 2) -> None:
-        """A Celery worker for these queues."""
-        command = ("celery", "--app", "config.celery", "worker", "--without-gossip", "--without-mingle")
-        self.start(name, *command, "--queues", queues, "--concurrency", str(processes))
+    def start_celery(self, *, processes: int = 2) -> None:
+        """The background work: all queues, and the clock that starts the periodic tasks.
 
-    def start_beat(self) -> None:
-        """The clock of the background work; the tables must exist."""
-        self.start("beat", "celery", "--app", "config.celery", "beat", "--pidfile", "")
+        The tables must exist. One program for all of it is light; servers run it as several.
+        """
+        self.start(
+            "celery",
+            *("celery", "--app", "config.celery", "worker", "--beat", "--without-gossip", "--without-mingle"),
+            *("--queues", ALL_QUEUES, "--concurrency", str(processes)),
+        )
 
     def start_worker(self, name: str, *arguments: str, url: str, token: str, label: str) -> None:
         """A pull worker. `label`: how the platform shows it."""

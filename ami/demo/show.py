@@ -36,7 +36,7 @@ MOST_PICTURES = 8
 
 @dataclass(frozen=True)
 class Demo:
-    """One run of the demo; its web server and its background work have been started."""
+    """One run of the demo; its web server has been started."""
 
     options: Options
     credentials: Credentials
@@ -50,12 +50,12 @@ class Demo:
         """Run one job and report on it."""
         with self.screen.step("Database and accounts"):
             set_up_database()
+            self.programs.start_celery()
             project = set_up_project(self.credentials)
         captures = self._import(project)
         with self.screen.step("Web server, background work and a worker"):
             self.programs.wait_for_web(self.options.port)
             pipeline = self._start_worker(project)
-            self.programs.start_beat()
             operator = Operator(self.url, OPERATOR_EMAIL, self.credentials.operator_password)
         job = self._run_job(operator, project, pipeline, captures)
         with self.screen.step("Pictures of what was found"):

@@ -83,10 +83,10 @@ class Postgres(Server):
             "listen_addresses=",
             f"unix_socket_directories={self._socket_directory}",
             f"max_connections={MAX_CONNECTIONS}",
-            *self._careful_settings(),
+            *self._storage_settings(),
         ]
 
-    def _careful_settings(self) -> tuple[str, ...]:
+    def _storage_settings(self) -> tuple[str, ...]:
         return (MEMORY_BESIDE_DATA,) if self.durable else (MEMORY_BESIDE_DATA, *NOT_DURABLE)
 
     def _create(self, program: Path, account: Account, version: int) -> Iterator[None]:
@@ -112,7 +112,7 @@ class Postgres(Server):
                 "--single",
                 "-D",
                 str(unfinished),
-                *_options(self._careful_settings()),
+                *_options(self._storage_settings()),
                 "postgres",
             ]
             yield from self._complete(account, single, stdin=sql.fileno())

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ami.base.database import execute, rows
+from ami.base.logs import clean_text
 from ami.jobs.progress import Counts
 from ami.jobs.states import OPEN, ErrorCode, TaskState
 
@@ -67,6 +68,11 @@ _LOCKED_COLUMNS = """t.id, t.job_id, t.image_id, t.run, t.status, t.attempt, t.r
     GREATEST(0, COALESCE(EXTRACT(EPOCH FROM t.leased_until - clock_timestamp()), 0))::float8,
     GREATEST(0, COALESCE(EXTRACT(EPOCH FROM t.not_before - clock_timestamp()), 0))::float8,
     t.leased_until IS NOT NULL, t.worker, t.accepted_in"""
+
+
+def keep_job(job_id: int) -> bool:
+    """Keep a job's row while this transaction lasts; False if it is gone. Comes before every ledger row."""
+    return bool(rows("SELECT 1 FROM jobs_job WHERE id = %s FOR KEY SHARE", [job_id]))
 
 
 def lock(job_id: int, image_ids: Sequence[int]) -> dict[int, LockedTask]:
@@ -160,7 +166,7 @@ def fail(failures: Sequence[Failure]) -> None:
             TaskState.FAILED,
             [failure.task.id for failure in failures],
             [failure.code.value for failure in failures],
-            [failure.text[:ERROR_TEXT_MAX] for failure in failures],
+            [clean_text(failure.text, ERROR_TEXT_MAX) for failure in failures],
             [failure.worker for failure in failures],
         ],
     )
@@ -185,7 +191,7 @@ def note_attempts(failures: Iterable[Failure]) -> None:
             [failure.task.attempt for failure in noted],
             [failure.worker or failure.task.worker for failure in noted],
             [failure.code.value for failure in noted],
-            [failure.text[:ERROR_TEXT_MAX] for failure in noted],
+            [clean_text(failure.text, ERROR_TEXT_MAX) for failure in noted],
         ],
     )
 

@@ -53,8 +53,6 @@ class LoopThread:
         """Await `last()` for a bounded time, cancel what still runs, stop the loop and join the thread."""
         asyncio.run_coroutine_threadsafe(self._wind_up(last), self.loop)
         self._thread.join(_SHUTDOWN_SECONDS + 2 * _GRACE)
-        if not self._thread.is_alive():
-            self.loop.close()
 
     def abandon(self) -> None:
         """Make sure that nothing this (forked) process does can reach the parent's selector."""
@@ -62,7 +60,10 @@ class LoopThread:
 
     def _work(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.close()
 
     async def _wind_up(self, last: Callable[[], Awaitable[None]]) -> None:
         try:

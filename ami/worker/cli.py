@@ -118,7 +118,7 @@ def _process_file(pipeline: Pipeline, path: Path, image: Image.Image, options: a
     else:
         print(f"{path}: {_summary(finds)} in {seconds:.2f} s")
     if options.draw:
-        drawing = draw_finds(image, finds, max_side=DRAWING_SIDE)
+        drawing = draw_finds(image, finds, labels=pipeline.known_labels, max_side=DRAWING_SIDE)
         drawing.save(options.draw / f"{path.stem}-{pipeline.slug}.jpg", quality=90)
 
 

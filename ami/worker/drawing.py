@@ -12,8 +12,14 @@ COLOURS = ("#e6194b", "#0072b2", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 """One a label, told apart with any kind of colour vision; the first is for finds without a label."""
 
 
-def draw_finds(image: Image.Image, finds: Sequence[Found], *, max_side: int | None = None) -> Image.Image:
-    """A copy of the photograph with a box, a label and a score for each find; `max_side` shrinks it first."""
+def draw_finds(
+    image: Image.Image, finds: Sequence[Found], *, labels: Sequence[str] = (), max_side: int | None = None
+) -> Image.Image:
+    """A copy of the photograph with a box, a label and a score for each find.
+
+    `labels`: all that the pipeline knows, so that a label has the same colour on every picture; `max_side`: the
+    copy is shrunk to this many pixels first.
+    """
     picture = image.convert("RGB")
     scale = 1.0 if max_side is None else min(1.0, max_side / max(picture.size))
     if scale < 1.0:
@@ -21,7 +27,7 @@ def draw_finds(image: Image.Image, finds: Sequence[Found], *, max_side: int | No
     line = max(1, round(max(picture.size) / 800))
     font = ImageFont.load_default(size=max(10, 6 * line))
     draw = ImageDraw.Draw(picture)
-    colours = _colours_by_label(finds)
+    colours = _colours_by_label(finds, labels)
     for find in finds:
         box, label = find.bounds, _label(find)
         colour = colours[label]
@@ -44,8 +50,9 @@ def _caption(find: Found) -> str:
     return " ".join(part for part in (_label(find), score) if part)
 
 
-def _colours_by_label(finds: Sequence[Found]) -> dict[str | None, str]:
-    labels = sorted({label for label in map(_label, finds) if label is not None})
+def _colours_by_label(finds: Sequence[Found], known: Sequence[str]) -> dict[str | None, str]:
+    others = {label for label in map(_label, finds) if label is not None and label not in known}
+    labels = [*known, *sorted(others)]
     colours: dict[str | None, str] = {None: COLOURS[0]}
     colours |= {label: COLOURS[1 + index % (len(COLOURS) - 1)] for index, label in enumerate(labels)}
     return colours

@@ -56,6 +56,7 @@ class Feed:
         self._stop = stop
         self._jobs: deque[ListedJob] = deque()
         self._listed_at = float("-inf")
+        self._skipped: set[int] = set()
 
     def next_batch(self) -> Batch | None:
         """The next batch, or None if no job has anything to do right now, or we were told to stop.
@@ -83,8 +84,10 @@ class Feed:
         try:
             return self._client.reserve(job.id, self._batch_size)
         except (NotFound, NotAllowed, RequestRefused) as error:
-            # The job ended or was never for us; other jobs may be.
-            logger.warning("job %d is skipped: %s", job.id, error)
+            # The job ended or was never for us; other jobs may be. Polls are frequent, so say it once.
+            level = logging.DEBUG if job.id in self._skipped else logging.WARNING
+            logger.log(level, "job skipped job=%d: %s", job.id, error)
+            self._skipped.add(job.id)
             return []
 
     def _download(self, job: ListedJob, tasks: list[PipelineProcessingTask], reserved_at: float) -> Batch:

@@ -159,6 +159,12 @@ class Pipeline:
             raise ValueError(f"Pipeline {self.slug} has no single classifier {key or ''}; it has: {names}")
         return fitting[0]
 
+    @property
+    def known_labels(self) -> list[str]:
+        """The labels of all classifiers, in the order in which they were announced."""
+        maps = [config.category_map for config in self.algorithms if config.category_map]
+        return [label for category_map in maps for label in category_map.labels]
+
     def announcement(self) -> PipelineConfigResponse:
         """The pipeline as it is registered with a project."""
         _ = self.detector

@@ -36,9 +36,7 @@ def process_images(pipeline: Pipeline, images: Sequence[LoadedImage]) -> list[Ou
     except Exception as error:  # noqa: BLE001 - a pipeline is somebody else's code and may raise anything
         if len(images) == 1:
             return [_raised(images[0], error)]
-        logger.warning(
-            "The batch failed (%s); trying its %d images one by one.", _in_words(error), len(images)
-        )
+        logger.warning("batch failed (%s); trying its %d images one by one", _in_words(error), len(images))
     return [outcome for image in images for outcome in process_images(pipeline, [image])]
 
 
@@ -60,11 +58,12 @@ def _checked(pipeline: Pipeline, image: LoadedImage, finds: Sequence[Found], sec
 
 
 def _raised(image: LoadedImage, error: Exception) -> PipelineResultsError:
-    logger.error("Image %s failed: %s", image.id, _in_words(error), exc_info=error)
+    logger.error("image failed image=%s: %s", image.id, _in_words(error), exc_info=error)
     return failure(image.id, _in_words(error), code="worker_error")
 
 
 def _not_downloaded(image: FailedImage) -> PipelineResultsError:
+    logger.warning("image failed image=%s: %s", image.id, image.reason)
     code = "worker_error" if image.retryable else "unreadable_image"
     return failure(image.id, image.reason, code=code, retryable=image.retryable)
 

@@ -14,12 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from ami.ml.schemas import (
-    PipelineResultsError,
-    PipelineResultsResponse,
-    PipelineTaskResult,
-    QueuedTaskAcknowledgment,
-)
+from ami.ml.schemas import PipelineResultsResponse, PipelineTaskResult, QueuedTaskAcknowledgment
 from ami.worker.client import AmiClient
 from ami.worker.download import Downloader
 from ami.worker.errors import NotAuthorised, WorkerError
@@ -153,11 +148,6 @@ class Worker:
             "batch done job=%d images=%d detections=%d failed=%d download=%.2fs process=%.2fs",
             *(batch.job_id, len(results), detections, failed, batch.download_seconds, seconds),
         )
-        for item in results:
-            if isinstance(item.result, PipelineResultsError):
-                logger.warning(
-                    "image failed job=%d image=%s: %s", batch.job_id, item.result.image_id, item.result.error
-                )
 
     def _finish_post(self) -> None:
         """Wait for the post under way; raises if the server does not accept our token any more."""

@@ -6,19 +6,35 @@ not be one that has nothing for it: an existing worker starts processes for ever
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Sequence
+from typing import Any
 
-from django.db.models import Case, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 
-from ami.jobs.models import Job, JobTask
+from ami.base.database import rows
+from ami.jobs.models import Job
 from ami.jobs.states import SERVING, DispatchMode, TaskState
 from ami.main.api.access import Access
 from ami.main.models import Project
 
 TASKS_PERMISSION = "tasks_ml_job"
 
-_SERVING = Q(status__in=SERVING, dispatch_mode=DispatchMode.ASYNC_API)
+DRAINED_SECONDS = 1.0
+"""How long a process believes that a job has nothing to hand out: finding out reads its whole ledger."""
+
+_MOST_REMEMBERED = 10_000
+_drained_until: dict[int, float] = {}
+
+# From the end of the publishing order: there the next free task is, while there are any.
+_WITH_FREE_TASK = """
+SELECT j.id FROM unnest(%s::bigint[]) AS j(id) CROSS JOIN LATERAL (
+    SELECT 1 FROM jobs_jobtask t WHERE t.job_id = j.id AND t.status = %s
+        AND (t.leased_until IS NULL OR t.leased_until <= clock_timestamp())
+        AND (t.not_before IS NULL OR t.not_before <= clock_timestamp())
+    ORDER BY t.position DESC LIMIT 1) AS free
+"""
 
 
 def workplaces(access: Access) -> list[int]:
@@ -28,29 +44,43 @@ def workplaces(access: Access) -> list[int]:
     return sorted(project for project in access.projects() if access.may(TASKS_PERMISSION, project))
 
 
-def polled(jobs: QuerySet[Job], projects: Sequence[int], *, incomplete_only: bool) -> QuerySet[Job]:
-    """The jobs that a caller who works in `projects` is shown; of all projects, if it works in none.
+def polled(jobs: QuerySet[Job], projects: Sequence[int], *, incomplete_only: bool) -> Sequence[Any]:
+    """Id and slug of the jobs that a caller who works in `projects` (none: who works nowhere) is shown.
 
     With `incomplete_only`, started jobs are left out while every image of theirs is in somebody's hands, and
     those that hand out tasks come before those that do not yet.
     """
-    jobs = jobs.filter(pipeline__isnull=False)
+    jobs = jobs.select_related(None).prefetch_related(None).filter(pipeline__isnull=False)
     if projects:
         jobs = jobs.filter(project__in=projects)
     if not incomplete_only:
-        return jobs.order_by("?")
-    ready_first = Case(When(_SERVING, then=Value(0)), default=Value(1), output_field=IntegerField())
-    has_work = ~_SERVING | Q(free_task__isnull=False)
-    return jobs.alias(free_task=Subquery(_free_tasks())).filter(has_work).order_by(ready_first, "?")
+        shuffled: Any = jobs.order_by("?").values("id", "pipeline__slug")
+        return shuffled
+    found = list(jobs.order_by().values("id", "pipeline__slug", "status", "dispatch_mode"))
+    serving = {
+        job["id"]
+        for job in found
+        if job["status"] in SERVING and job["dispatch_mode"] == DispatchMode.ASYNC_API
+    }
+    drained = serving - _with_free_task(serving)
+    shown = [job for job in found if job["id"] not in drained]
+    random.shuffle(shown)
+    return sorted(shown, key=lambda job: job["id"] not in serving)
 
 
-def _free_tasks() -> QuerySet[JobTask, int]:
-    """A task of the outer job that reserve would hand out now.
+def forget_drained() -> None:
+    """Look into every ledger anew."""
+    _drained_until.clear()
 
-    From the end of the publishing order: there the next one is, while there are any. A subquery with a limit
-    and not EXISTS, which the planner may turn into a look at the whole ledger.
-    """
-    unleased = Q(leased_until__isnull=True) | Q(leased_until__lte=Now())
-    due = Q(not_before__isnull=True) | Q(not_before__lte=Now())
-    tasks = JobTask.objects.filter(unleased, due, job_id=OuterRef("pk"), status=TaskState.PENDING)
-    return tasks.order_by("-position").values_list("pk", flat=True)[:1]
+
+def _with_free_task(job_ids: set[int]) -> set[int]:
+    """The jobs of which reserve would hand out something now."""
+    now = time.monotonic()
+    unsure = [job_id for job_id in job_ids if _drained_until.get(job_id, now) <= now]
+    if not unsure:
+        return set()
+    free = {row[0] for row in rows(_WITH_FREE_TASK, [unsure, TaskState.PENDING])}
+    if len(_drained_until) >= _MOST_REMEMBERED:
+        _drained_until.clear()
+    _drained_until.update((job_id, now + DRAINED_SECONDS) for job_id in unsure if job_id not in free)
+    return free

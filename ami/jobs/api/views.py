@@ -118,9 +118,8 @@ class JobViewSet(
         projects = workplaces(self.access)
         jobs = self.filter_queryset(self.get_queryset())
         self._note_poll(request, projects)
-        jobs = polled(jobs, projects, incomplete_only=flag(request, "incomplete_only"))
-        rows = jobs.select_related(None).prefetch_related(None).values("id", "pipeline__slug")
-        page: Any = self.paginate_queryset(rows)
+        shown: Any = polled(jobs, projects, incomplete_only=flag(request, "incomplete_only"))
+        page: Any = self.paginate_queryset(shown)
         return self.get_paginated_response(PolledJobSerializer(page, many=True).data)
 
     def _note_poll(self, request: Request, projects: Sequence[int]) -> None:

@@ -97,6 +97,7 @@ def ask_for_refill(job_id: int) -> None:
 def _project(job_id: int) -> Counts:
     """Write the stages as ledger and job are now; one at a time, so that no older view overwrites a newer."""
     with transaction.atomic():
+        ledger.keep_job(job_id)
         stages = {
             stage.key: stage
             for stage in JobStage.objects.select_for_update(no_key=True).filter(job_id=job_id).order_by("pk")

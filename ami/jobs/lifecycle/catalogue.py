@@ -14,6 +14,9 @@ KEEP_SECONDS = 5.0
 ABSENT_SECONDS = 1.0
 """How long a process believes that a key is unknown: a post may name it in every one of its results."""
 
+RANK_MAX = 32
+"""Category maps come from strangers; a rank that no column takes is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownAlgorithm:
@@ -79,7 +82,9 @@ def _read(pipeline_id: int, needed: frozenset[str]) -> Catalogue:
             ranks={
                 str(entry["label"]): str(entry["taxon_rank"]).upper()
                 for entry in data
-                if isinstance(entry, dict) and entry.get("label") and entry.get("taxon_rank")
+                if isinstance(entry, dict)
+                and entry.get("label")
+                and 0 < len(str(entry.get("taxon_rank") or "")) <= RANK_MAX
             },
         )
     return Catalogue(slug, algorithms, needed - algorithms.keys(), time.monotonic())

@@ -20,10 +20,10 @@ logger = structlog.get_logger(__name__)
 def clean_up(job_id: int, run: int) -> bool:
     """Delete the queue of a job if it is final in this run; True when stream and sets are gone.
 
-    Safe to run twice. Holds the job's row for at most one queue deadline.
+    Safe to run twice. Holds the job's row for at most one queue deadline; late posts do not wait for that.
     """
     with transaction.atomic():
-        job = Job.objects.select_for_update(of=("self",)).filter(pk=job_id).first()
+        job = Job.objects.select_for_update(of=("self",), no_key=True).filter(pk=job_id).first()
         if job is None or job.status not in FINAL or job.run != run:
             return False
         return _delete_queue(job_id)

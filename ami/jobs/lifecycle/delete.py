@@ -16,10 +16,17 @@ CAPTURE_GONE = "The capture was deleted while the job was running."
 
 
 def delete_job(job: Job) -> None:
-    """Cancel a job, then delete it with everything that is its own; predictions stay."""
+    """Cancel a job, then delete it with everything that is its own; predictions stay.
+
+    Its row is locked first: whoever else works on what is deleted with it holds the row, too, and comes
+    before or after, never across.
+    """
     job_id = job.pk
     cancel_job(job_id)
-    job.delete()
+    with transaction.atomic():
+        current = Job.objects.select_for_update(of=("self",)).filter(pk=job_id).first()
+        if current is not None:
+            current.delete()
     drop_queue_of_deleted(job_id)
 
 

@@ -45,7 +45,7 @@ def receive(job: Job, results: Sequence[object], *, worker: Worker) -> list[Item
     items = read_post(job, results, worker)
     aftermath = Aftermath(job.pk)
     with transaction.atomic():
-        if not rows("SELECT 1 FROM jobs_job WHERE id = %s FOR KEY SHARE", [job.pk]):
+        if not ledger.keep_job(job.pk):
             raise Job.DoesNotExist
         leased = [item for item in items if not isinstance(item, Refused)]
         tasks = ledger.lock(job.pk, [item.lease.image_id for item in leased]) if leased else {}

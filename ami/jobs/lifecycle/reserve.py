@@ -38,9 +38,6 @@ from ami.taskqueue import (
 
 logger = structlog.get_logger(__name__)
 
-Key = tuple[int, int]
-"""Job id and image id."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReservedTask:
@@ -88,6 +85,7 @@ class _Decisions:
     actions: list[Action] = field(default_factory=list)
     failed_in: set[int] = field(default_factory=set)
     surplus: bool = False
+    """Whether messages were fetched that nobody needs: copies, and those of images that are settled."""
 
 
 def reserve_tasks(requests: Sequence[ReserveRequest], *, worker: Worker, base_url: str) -> list[ReservedTask]:
@@ -146,34 +144,33 @@ def _settle(queue: TaskQueueManager, actions: Sequence[Action]) -> None:
 
 def _decide(messages: Sequence[ReservedMessage], worker: Worker, base_url: str) -> _Decisions:
     """Judge and lease inside the caller's transaction."""
-    first: dict[Key, ReservedMessage] = {}
-    copies: list[ReservedMessage] = []
+    tasks = ledger.lock_many(list(dict.fromkeys((message.job_id, message.image_id) for message in messages)))
+    urls = _urls({message.image_id for message in messages}, base_url)
+    decided = _Decisions()
+    leased: dict[int, tuple[LockedTask, ReservedMessage]] = {}
+    failures: dict[int, Failure] = {}
     for message in messages:
-        if first.setdefault((message.job_id, message.image_id), message) is not message:
-            copies.append(message)
-    tasks = ledger.lock_many(list(first))
-    urls = _urls({image_id for _, image_id in first}, base_url)
-    decided = _Decisions(surplus=bool(copies))
-    to_lease: list[tuple[LockedTask, ReservedMessage]] = []
-    failures: list[Failure] = []
-    for key, message in first.items():
-        task = tasks.get(key)
+        task = tasks.get((message.job_id, message.image_id))
         verdict = judge(task, message.run, urls.get(message.image_id), settings.NATS_MAX_DELIVER)
-        if verdict is Verdict.HAND_OUT and task is not None:
-            to_lease.append((task, message))
-        elif verdict is Verdict.WAIT and task is not None:
+        if task is None or verdict is Verdict.SETTLED or task.id in failures:
+            decided.actions.append(Ack(message.delivery))
+            decided.surplus = True
+        elif task.id in leased:
+            decided.actions.append(Nak(message.delivery, settings.NATS_TASK_TTR))
+            decided.surplus = True
+        elif verdict is Verdict.HAND_OUT:
+            leased[task.id] = (task, message)
+        elif verdict is Verdict.WAIT:
             decided.actions.append(Nak(message.delivery, max(task.lease_left, task.wait_left)))
         elif verdict is Verdict.BEING_SAVED:
             decided.actions.append(InProgress(message.delivery))
         else:
-            if verdict in _FAILURES and task is not None:
-                failures.append(_failure(verdict, task))
+            failures[task.id] = _failure(verdict, task)
             decided.actions.append(Ack(message.delivery))
-    ledger.note_attempts(_silent(task) for task, _ in to_lease if task.lease_ran_out)
-    ledger.fail(failures)
-    decided.failed_in = {failure.task.job_id for failure in failures}
-    decided.tasks = _lease(to_lease, worker, urls)
-    decided.actions += [Nak(copy.delivery, settings.NATS_TASK_TTR) for copy in copies]
+    ledger.note_attempts(_silent(task) for task, _ in leased.values() if task.lease_ran_out)
+    ledger.fail(list(failures.values()))
+    decided.failed_in = {failure.task.job_id for failure in failures.values()}
+    decided.tasks = _lease(list(leased.values()), worker, urls)
     return decided
 
 

@@ -7,7 +7,7 @@ given up only for an error of its own, never because a count is high.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -64,10 +64,7 @@ def _apply(row: ClaimedRow, items: Sequence[AcceptedItem]) -> bool:
     if row.tries >= ONE_BY_ONE_FROM:
         return _save_one_by_one(row, items)
     try:
-        with transaction.atomic():
-            _save(row, items)
-            inbox.mark_applied(row)
-            hit("save.before_commit")
+        _save(row, items, whole=True)
     except Exception as error:  # noqa: BLE001 - a poisoned result may raise anything; the next try isolates it
         logger.warning(
             "save.failed", job_id=row.job_id, inbox_id=row.id, tries=row.tries, error=repr(error)[:500]
@@ -77,8 +74,18 @@ def _apply(row: ClaimedRow, items: Sequence[AcceptedItem]) -> bool:
     return True
 
 
-def _save(row: ClaimedRow, items: Sequence[AcceptedItem]) -> None:
-    """Write predictions and ledger for the items of this row that are still received, in this transaction."""
+def _save(row: ClaimedRow, items: Sequence[AcceptedItem], *, whole: bool) -> None:
+    """Write predictions and ledger for the items that are still received; `whole`: they are the whole row."""
+    taxa = resolve_taxa([item.result for item in items])
+    with transaction.atomic():
+        ledger.keep_job(row.job_id)
+        _write(row, items, taxa)
+        if whole:
+            inbox.mark_applied(row)
+        hit("save.before_commit")
+
+
+def _write(row: ClaimedRow, items: Sequence[AcceptedItem], taxa: Mapping[str, int]) -> None:
     tasks = _mine(row, items)
     results = [item.result for item in items if item.result.image_id in tasks]
     captured_at: dict[int, Any] = dict(
@@ -88,7 +95,7 @@ def _save(row: ClaimedRow, items: Sequence[AcceptedItem]) -> None:
         )
     )
     present = [result for result in results if result.image_id in captured_at]
-    counts = write_predictions(present, resolve_taxa(present), captured_at, row.job_id)
+    counts = write_predictions(present, taxa, captured_at, row.job_id)
     hit("save.after_predictions")
     ledger.mark_processed(
         [tasks[image].id for image in counts],
@@ -123,9 +130,10 @@ def _save_one_by_one(row: ClaimedRow, items: Sequence[AcceptedItem]) -> bool:
             continue
         inbox.note_in_hand(row, image)
         try:
-            with transaction.atomic():
-                _save(row, [item])
+            _save(row, [item], whole=False)
         except TRANSIENT:
+            forget_taxa()
+            inbox.note_in_hand(row, None)  # nobody died; if this is lost too, it counts as one death
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned result may raise anything
             forget_taxa()
@@ -142,8 +150,14 @@ def _save_one_by_one(row: ClaimedRow, items: Sequence[AcceptedItem]) -> bool:
 def _give_up(row: ClaimedRow, item: AcceptedItem, reason: str) -> None:
     """received → failed `save_error` for one image, with the reason."""
     with transaction.atomic():
-        for task in _mine(row, [item]).values():
-            ledger.fail([Failure(task, ErrorCode.SAVE_ERROR, f"The result could not be saved. {reason}")])
+        ledger.keep_job(row.job_id)
+        failures = [
+            Failure(task, ErrorCode.SAVE_ERROR, f"The result could not be saved. {reason}")
+            for task in _mine(row, [item]).values()
+        ]
+        ledger.fail(failures)
+    if not failures:
+        return
     logs.write_one(
         row.job_id,
         "save.gave_up",
@@ -170,6 +184,7 @@ def _readable_items(row: ClaimedRow) -> list[AcceptedItem] | None:
 
 def _fail_all_of(row: ClaimedRow, reason: str) -> None:
     with transaction.atomic():
+        ledger.keep_job(row.job_id)
         images = [
             image
             for (image,) in rows(

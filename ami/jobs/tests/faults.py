@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from django.db import connection, connections
@@ -117,6 +118,15 @@ def _work_until_killed(point: str, work: Callable[[], object]) -> None:
         traceback.print_exc()
     finally:
         os._exit(0 if inherited is not None else 1)
+
+
+def meanwhile(point: str, work: Callable[[], object]) -> AbstractContextManager[None]:
+    """Do `work` whenever the failpoint is reached, in the thread that reaches it."""
+
+    def act() -> None:
+        work()
+
+    return arm(point, act)
 
 
 class Gate:

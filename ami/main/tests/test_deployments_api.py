@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from django.db.models import Model
 from pytest_django import DjangoAssertNumQueries
 
 from ami.jobs.models import Job
-from ami.main.models import Device, Site
+from ami.main.models import Device, Project, Site
 from ami.main.tests.factories import NIGHT, make_capture, make_deployment, make_project
 from ami.main.tests.people import People
 
@@ -105,17 +108,21 @@ def test_managers_change_stations_devices_and_sites(
     named = {"project_id": project.pk} if kind == "" else {"project": project.pk}
     made = client.post(f"{DEPLOYMENTS}{kind}", {"name": "New", "latitude": 45.1, "longitude": -72.2, **named})
     assert made.status_code == create
-    model = {"": make_deployment, "devices/": _device, "sites/": _site}[kind]
-    one = f"{DEPLOYMENTS}{kind}{model(project).pk}/"
+    make: dict[str, Callable[[Project], Model]] = {
+        "": make_deployment,
+        "devices/": _device,
+        "sites/": _site,
+    }
+    one = f"{DEPLOYMENTS}{kind}{make[kind](project).pk}/"
     assert client.patch(one, {"name": "Newer"}).status_code == update
     assert client.delete(one).status_code == delete
 
 
-def _device(project: object) -> Device:
+def _device(project: Project) -> Device:
     return Device.objects.create(name="D", project=project)
 
 
-def _site(project: object) -> Site:
+def _site(project: Project) -> Site:
     return Site.objects.create(name="S", project=project)
 
 

@@ -8,15 +8,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from ami.main.media import base_url_of, capture_url
 from ami.main.models import SourceImage
-from ami.main.tests.factories import image_bytes, make_capture, make_deployment
+from ami.main.tests.factories import image_bytes, make_capture, make_deployment, make_project
+from ami.main.tests.fetching import fetch
 from ami.main.tests.people import People
-from ami.main.tests.factories import make_project
 
 BASE = "https://ami.example.org"
 
@@ -67,12 +67,12 @@ def link_of(capture: SourceImage) -> str:
 
 @pytest.mark.integration
 def test_the_link_gives_the_image_to_whoever_holds_it(capture: SourceImage) -> None:
-    response = Client().get(link_of(capture))
-    assert response.status_code == 200
-    assert response["Content-Type"] == "image/jpeg"
-    assert response["Cache-Control"].startswith("private")
-    assert response["X-Content-Type-Options"] == "nosniff"
-    assert b"".join(response.streaming_content) == image_bytes()  # type: ignore[attr-defined]
+    answer = fetch(link_of(capture))
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.headers["Cache-Control"].startswith("private")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.body == image_bytes()
 
 
 @pytest.mark.integration
@@ -81,11 +81,11 @@ def test_the_link_ends_after_its_time(capture: SourceImage, settings: Settings) 
     start = datetime(2026, 6, 1, tzinfo=UTC)
     with time_machine.travel(start, tick=False):
         link = link_of(capture)
-        assert Client().get(link).status_code == 200
+        assert fetch(link).status == 200
     with time_machine.travel(start + timedelta(seconds=61), tick=False):
-        response = Client().get(link)
-    assert response.status_code == 403
-    assert "expired" in response.json()["detail"]
+        answer = fetch(link)
+    assert answer.status == 403
+    assert "expired" in answer.json["detail"]
 
 
 @pytest.mark.integration
@@ -103,20 +103,20 @@ def test_a_forged_link_is_refused(capture: SourceImage, settings: Settings) -> N
         f"{link}\udcff".encode("utf-8", "surrogateescape").decode("latin-1"),
     ]
     for attempt in forged:
-        response = Client().get(attempt)
-        assert response.status_code == 403, attempt
-        assert response.json()["code"] == "bad_link"
+        answer = fetch(attempt)
+        assert answer.status == 403, attempt
+        assert answer.json["code"] == "bad_link"
     settings.SECRET_KEY = "another key of the same length......"
-    assert Client().get(link).status_code == 403
+    assert fetch(link).status == 403
 
 
 @pytest.mark.integration
 def test_a_file_that_is_gone_is_a_404(capture: SourceImage, media: Path) -> None:
     (media / "captures/moth.jpg").unlink()
-    assert Client().get(link_of(capture)).status_code == 404
+    assert fetch(link_of(capture)).status == 404
     link = link_of(capture)
     capture.delete()
-    assert Client().get(link).status_code == 404
+    assert fetch(link).status == 404
 
 
 @pytest.mark.integration
@@ -136,37 +136,37 @@ def test_no_path_leads_out_of_the_storage(capture: SourceImage, media: Path) -> 
         ".",
     ):
         SourceImage.objects.filter(pk=capture.pk).update(path=path)
-        assert Client().get(link_of(capture)).status_code == 404, path
+        assert fetch(link_of(capture)).status == 404, path
 
 
 @pytest.mark.integration
 def test_only_reading_is_possible(capture: SourceImage) -> None:
-    assert Client().post(link_of(capture)).status_code == 405
-    assert Client().head(link_of(capture)).status_code == 200
+    assert fetch(link_of(capture), "post").status == 405
+    assert fetch(link_of(capture), "head").status == 200
 
 
 @pytest.mark.integration
 def test_what_no_image_is_called_is_not_served_as_one(capture: SourceImage, media: Path) -> None:
     (media / "page.html").write_text("<script>")
     SourceImage.objects.filter(pk=capture.pk).update(path="page.html")
-    assert Client().get(link_of(capture))["Content-Type"] == "application/octet-stream"
+    assert fetch(link_of(capture)).headers["Content-Type"] == "application/octet-stream"
 
 
 @pytest.mark.integration
 def test_pictures_of_projects_are_public_and_captures_are_not(capture: SourceImage, media: Path) -> None:
     (media / "projects").mkdir()
     (media / "projects/logo.png").write_bytes(image_bytes(fmt="PNG"))
-    assert Client().get("/media/projects/logo.png")["Content-Type"] == "image/png"
+    assert fetch("/media/projects/logo.png").headers["Content-Type"] == "image/png"
     for path in (
         "captures/moth.jpg",
         "projects/../captures/moth.jpg",
         "projects/none.png",
         "projects%2F..%2Fcaptures/moth.jpg",
     ):
-        assert Client().get(f"/media/{path}").status_code == 404, path
+        assert fetch(f"/media/{path}").status == 404, path
 
 
 @pytest.mark.integration
 def test_the_api_shows_the_signed_link(capture: SourceImage, people: People) -> None:
     shown = people.client("anonymous").get(f"/api/v2/captures/{capture.pk}/").json()
-    assert Client().get(shown["url"]).status_code == 200
+    assert fetch(shown["url"]).status == 200

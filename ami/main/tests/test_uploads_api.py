@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
 from pytest_django.fixtures import Settings
-from rest_framework.response import Response
 
 from ami.main.models import SourceImage, SourceImageUpload
 from ami.main.tests.factories import image_bytes, make_deployment, make_project
+from ami.main.tests.fetching import fetch
 from ami.main.tests.people import People
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("media")]
@@ -22,7 +21,7 @@ UPLOAD = "/api/v2/captures/upload/"
 
 def upload(
     people: People, who: str = "manager", data: bytes | None = None, name: str = "moth.jpg", **fields: Any
-) -> Response:
+) -> Any:
     """Post one image as a form."""
     deployment = (
         fields.pop("deployment", None) or make_deployment(people.project, time_zone="America/Panama").pk
@@ -30,10 +29,7 @@ def upload(
     image = SimpleUploadedFile(name, image_bytes() if data is None else data, "image/jpeg")
     query = fields.pop("query", f"?project_id={people.project.pk}&process_now=false")
     client = people.client(who)
-    response: Response = client.post(
-        f"{UPLOAD}{query}", {"image": image, "deployment": deployment}, format="multipart"
-    )
-    return response
+    return client.post(f"{UPLOAD}{query}", {"image": image, "deployment": deployment}, format="multipart")
 
 
 def test_an_upload_becomes_a_capture_with_the_shape_of_the_contract(people: People) -> None:
@@ -51,8 +47,8 @@ def test_an_upload_becomes_a_capture_with_the_shape_of_the_contract(people: Peop
     assert capture.timestamp == datetime(2022, 9, 17, 3, 19, 59, tzinfo=UTC)
     assert (capture.width, capture.height, capture.test_image) == (64, 48, True)
     assert len(capture.checksum) == 64
-    assert Client().get(made["image"]).status_code == 200
-    assert Client().get(made["source_image"]["url"]).status_code == 200
+    assert fetch(made["image"]).status == 200
+    assert fetch(made["source_image"]["url"]).status == 200
 
 
 def test_the_time_is_in_the_file_name_or_it_is_now(people: People) -> None:

@@ -20,7 +20,7 @@ class AlgorithmCategoryMap(TimestampedModel):
     uri = models.CharField(max_length=1024, blank=True)
 
     def __str__(self) -> str:
-        return f"{len(self.labels)} labels {self.version}".strip()
+        return f"category map {self.pk} {self.version}".strip()
 
 
 class Algorithm(TimestampedModel):

@@ -50,7 +50,8 @@ def lone_valkey(own_valkey: Callable[[], Valkey]) -> Iterator[Valkey]:
 
 @pytest.fixture
 def config(nats_url: str) -> QueueConfig:
-    return QueueConfig(url=nats_url)
+    """Patient, so that a busy machine fails no test; those about outages have their own."""
+    return QueueConfig(url=nats_url, operation_timeout=10.0)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ami.taskqueue.tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
-LEASE = 0.4
+LEASE = 1.0
 ROOM = 20
 
 Sets = AsyncJobStateManager | MemoryPendingSets
@@ -24,7 +24,7 @@ Sets = AsyncJobStateManager | MemoryPendingSets
 
 @dataclass(frozen=True)
 class World:
-    """A queue whose leases last 0.4 s, of its own time, and at most 20 of a job at once."""
+    """A queue whose leases last a second, of its own time, and at most 20 of a job at once."""
 
     queue: AnyQueue
     eventually: Callable[[Callable[[], bool]], object]  # lets time pass until a condition holds
@@ -34,7 +34,7 @@ class World:
 def world(request: pytest.FixtureRequest) -> World:
     if request.param == "nats":
         url: str = request.getfixturevalue("nats_url")
-        config = QueueConfig(url=url, lease_seconds=LEASE, max_ack_pending=ROOM)
+        config = QueueConfig(url=url, operation_timeout=10.0, lease_seconds=LEASE, max_ack_pending=ROOM)
         return World(TaskQueueManager(config), wait_for)
     now = [1_000.0]
 

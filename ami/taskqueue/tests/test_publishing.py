@@ -12,7 +12,7 @@ import pytest
 from ami.embedded.nats import Nats
 from ami.taskqueue import QueueConfig, QueueMissing, QueueUnavailable, TaskQueueManager
 from ami.taskqueue.tests.common import fill, images, take, tasks
-from ami.taskqueue.tests.waiting import wait_for
+from ami.taskqueue.tests.waiting import eventually, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -81,8 +81,7 @@ def test_a_server_that_dies_half_way_leaves_an_exact_prefix(lone_nats: Nats, job
     killer.join()
     assert 0 < stored < 30_000
     lone_nats.start()
-    wait_for(lambda: not queue.is_unavailable)
-    count = queue.message_count(job_id)
+    count = eventually(lambda: queue.message_count(job_id))
     assert count is not None
     assert stored <= count <= stored + 200  # confirmed ones are there; of the window some more may be
     assert queue.publish(job_id, 1, wanted[stored:]) == 30_000 - stored

@@ -10,6 +10,7 @@ from typing import TypeVar
 import psutil
 
 from ami.embedded.server import Server
+from ami.taskqueue import QueueUnavailable
 
 T = TypeVar("T")
 
@@ -23,6 +24,17 @@ def wait_for(condition: Callable[[], T], *, seconds: float = 5.0) -> T:
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(_POLL_SECONDS)
     return answer
+
+
+def eventually(call: Callable[[], T], *, seconds: float = 5.0) -> T:
+    """The answer of `call()` as soon as the queue is available."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except QueueUnavailable:
+            assert time.monotonic() < deadline, f"not available within {seconds} s"
+            time.sleep(_POLL_SECONDS)
 
 
 def freeze(server: Server) -> None:

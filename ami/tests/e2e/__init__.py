@@ -1,1 +1,1 @@
-"""The whole system as real processes: web server, Celery, beat and pull workers, driven over HTTP."""
+"""The whole system as real processes: web server, Celery and pull workers, driven over HTTP."""

@@ -1,11 +1,12 @@
-"""Databases of their own for platforms under test, made in the session's Postgres from one migrated template."""
+"""Databases of their own for platforms under test: copies of a migrated one in the session's Postgres."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
@@ -16,49 +17,44 @@ from ami.demo.programs import ROOT
 
 @dataclass(frozen=True)
 class Database:
-    """One database. `url` names it with its server."""
+    """One database; `url` names it with its server."""
 
     url: str
 
     @property
     def name(self) -> str:
+        """Its name on the server."""
         return urlsplit(self.url).path.removeprefix("/")
 
-    def create(self, template: str = "template1") -> None:
-        """Make it, as a copy of another that nobody is connected to."""
-        self._on_server("CREATE DATABASE {} TEMPLATE {}", self.name, template)
+    def beside(self, name: str) -> Database:
+        """Another one on the same server; it need not exist."""
+        return Database(urlsplit(self.url)._replace(path=f"/{name}").geturl())
+
+    def copy(self, name: str) -> Database:
+        """Make a copy under this name, while nobody is connected to the original."""
+        copy = self.beside(name)
+        copy.drop()
+        copy._on_server("CREATE DATABASE {} TEMPLATE {}", copy.name, self.name)
+        return copy
 
     def drop(self) -> None:
-        """Remove it, whoever is still connected."""
+        """Remove it, whoever is still connected; nothing if it is not there."""
         self._on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)
 
-    def rows(self, query: str, *parameters: object) -> list[tuple[object, ...]]:
-        """The rows of a query, read over a connection of its own."""
+    def rows(self, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
+        """What a query finds; over a connection of its own, so that it never sees an old snapshot."""
         with psycopg.connect(self.url) as connection:
-            return connection.execute(query.encode(), parameters).fetchall()
+            return connection.execute(query, parameters).fetchall()
 
-    def _on_server(self, statement: str, *names: str) -> None:
-        identifiers = [sql.Identifier(name) for name in names]
+    def _on_server(self, statement: LiteralString, *names: str) -> None:
         with psycopg.connect(self.url, dbname="postgres", autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*identifiers))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
-def database_beside(url: str, name: str) -> Database:
-    """A database of this name on the server that `url` names."""
-    return Database(urlsplit(url)._replace(path=f"/{name}").geturl())
-
-
-def migrated_template(url: str, name: str) -> tuple[Database, str]:
-    """A database with all tables and an administrator; returns it with the administrator's token."""
-    template = database_beside(url, name)
-    template.drop()
-    template.create()
-    seeded = subprocess.run(
-        [sys.executable, "-m", "ami.tests.e2e.seed"],
-        env={**os.environ, "DATABASE_URL": template.url, "DJANGO_SETTINGS_MODULE": "config.settings.local"},
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return template, seeded.stdout.strip()
+def migrated_database(server_url: str, name: str) -> Database:
+    """A new database with all tables and an administrator. `server_url`: any database of the server."""
+    database = Database(server_url).beside("template1").copy(name)
+    environment = {"DATABASE_URL": database.url, "DJANGO_SETTINGS_MODULE": "config.settings.local"}
+    command = [sys.executable, "-m", "ami.tests.e2e.seed"]
+    subprocess.run(command, env={**os.environ, **environment}, cwd=ROOT, check=True)
+    return database

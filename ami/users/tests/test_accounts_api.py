@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -135,7 +136,7 @@ def test_ones_own_account_can_be_deleted() -> None:
 
 
 @pytest.mark.parametrize(("fields", "status"), [(None, 401), ({}, 403), ({"is_staff": True}, 201)])
-def test_only_administrators_make_accounts(fields: dict[str, bool] | None, status: int) -> None:
+def test_only_administrators_make_accounts(fields: dict[str, Any] | None, status: int) -> None:
     client = client_of(make_user(**fields) if fields is not None else None)
     response = client.post(
         "/api/v2/users/", {"email": "New@Example.org", "password": PASSWORD, "name": "New"}

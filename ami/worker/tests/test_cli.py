@@ -114,6 +114,14 @@ def test_worker_with_the_built_in_pipeline_empties_a_job(server: ContractServer,
     assert all(len(detection.classifications[0].scores) == 3 for detection in result.detections)
 
 
+def test_worker_needs_no_django() -> None:
+    code = "import sys, ami.worker.cli; print({'django', 'celery', 'nats', 'redis'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
 def test_register_announces_the_built_in_pipeline(
     server: ContractServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

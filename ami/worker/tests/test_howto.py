@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,13 @@ def guide() -> str:
 
 
 @pytest.fixture
-def example(guide: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def example(guide: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The Python example as a module in an empty folder, and the name of its pipeline."""
     (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     (tmp_path / "my_moths.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    yield "my_moths:MyMoths"
+    return "my_moths:MyMoths"
 
 
 def test_example_is_short(guide: str) -> None:

@@ -21,12 +21,12 @@ def test_same_seed_draws_the_same_sheet_and_another_seed_another() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_insects_lie_inside_and_differ_from_the_sheet_around_them(seed: int) -> None:
-    image, boxes = make_sheet(seed, size=(1000, 700), insects=8)
+    image, boxes = make_sheet(seed, size=(800, 600), insects=6)
     pixels = np.asarray(image).astype(float)
-    assert len(boxes) == 8
+    assert len(boxes) == 6
     for box in boxes:
-        assert 0 <= box.x1 < box.x2 <= 1000
-        assert 0 <= box.y1 < box.y2 <= 700
+        assert 0 <= box.x1 < box.x2 <= 800
+        assert 0 <= box.y1 < box.y2 <= 600
         inside = pixels[int(box.y1) : int(box.y2), int(box.x1) : int(box.x2)]
         around = pixels[max(0, int(box.y1) - 6) : int(box.y2) + 6, max(0, int(box.x1) - 6) : int(box.x2) + 6]
         sheet = np.median(around[[0, -1]].reshape(-1, 3), axis=0)
@@ -34,8 +34,17 @@ def test_insects_lie_inside_and_differ_from_the_sheet_around_them(seed: int) -> 
 
 
 def test_sheet_without_room_has_fewer_insects_than_asked_for() -> None:
-    _, boxes = make_sheet(1, size=(160, 120), insects=200)
-    assert 0 < len(boxes) < 200
+    _, boxes = make_sheet(1, size=(160, 120), insects=60)
+    assert 0 < len(boxes) < 60
+
+
+def test_label_has_the_same_colour_on_every_picture() -> None:
+    image, _ = make_sheet(1, size=(400, 300), insects=0)
+    find = Found((100, 100, 200, 150), [Classification("moth", [0.1, 0.9])])
+    other = Found((300, 200, 350, 250), [Classification("beetle", [0.9, 0.1])])
+    alone = np.asarray(draw_finds(image, [find], labels=["beetle", "moth"]))
+    together = np.asarray(draw_finds(image, [find, other], labels=["beetle", "moth"]))
+    assert (alone[100, 150] == together[100, 150]).all()
 
 
 def test_drawing_marks_the_box_and_leaves_the_photograph_alone() -> None:

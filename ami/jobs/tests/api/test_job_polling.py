@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ami.jobs.api import polling
 from ami.jobs.models import Job
 from ami.jobs.tests.api.lab import Lab, other_project
 from ami.ml.models import ProjectPipelineConfig
@@ -75,6 +76,17 @@ def test_a_job_whose_images_are_all_in_hands_is_not_listed_until_a_lease_is_over
     assert len(tasks) == 2
     assert lab.listed(**POLL) == []
     lab.world.let_leases_run_out(job)
+    assert lab.listed(**POLL) == [job.pk]
+
+
+def test_that_a_job_is_drained_is_looked_up_once_a_second(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polling, "DRAINED_SECONDS", 60.0)
+    job = lab.world.started_job(images=1)
+    lab.tasks(job)
+    assert lab.listed(**POLL) == []
+    lab.world.let_leases_run_out(job)
+    assert lab.listed(**POLL) == []
+    polling.forget_drained()
     assert lab.listed(**POLL) == [job.pk]
 
 

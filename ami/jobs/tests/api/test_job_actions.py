@@ -1,0 +1,135 @@
+"""run, retry and cancel over HTTP (contract 1.9)."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from ami.jobs.models import Job
+from ami.jobs.tests.api.lab import Lab, at
+from ami.jobs.tests.api.test_job_json import KEYS
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize("slash", ["/", ""])
+def test_run_submits_a_job_and_shows_it_whole(
+    lab: Lab, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks, slash: str
+) -> None:
+    job = lab.world.job()
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = lab.post(at(job, "run").rstrip("/") + slash, who="data_manager")
+    assert (answer.status_code, list(answer.json())) == (200, KEYS)
+    assert answer.json()["status"] == "PENDING"
+    assert lab.world.background.asked == [("dispatch", job.pk)]
+    assert answer.json()["logs"]["stdout"][0].endswith("INFO Job submitted.")
+
+
+@pytest.mark.parametrize("query", ["?no_async", "?no_async=1"])
+def test_no_async_dispatches_before_it_answers(lab: Lab, query: str) -> None:
+    job = lab.world.job(images=3)
+    shown = lab.post(at(job, "run") + query).json()
+    assert shown["status"] == "STARTED"
+    assert lab.world.standing(job) == 3
+
+
+@pytest.mark.parametrize("state", ["PENDING", "STARTED", "RETRY", "CANCELING"])
+def test_running_a_job_that_is_on_its_way_changes_nothing(lab: Lab, state: str) -> None:
+    job = lab.world.job()
+    Job.objects.filter(pk=job.pk).update(status=state)
+    answer = lab.post(at(job, "run"))
+    assert (answer.status_code, answer.json()["status"]) == (200, state)
+    assert lab.world.background.asked == []
+
+
+def test_running_an_ended_job_repeats_it(lab: Lab) -> None:
+    job = lab.world.started_job(images=2)
+    lab.post(at(job, "cancel"))
+    answer = lab.post(at(job, "run") + "?no_async")
+    assert (answer.status_code, answer.json()["status"]) == (200, "STARTED")
+    job.refresh_from_db()
+    assert job.run == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"pipeline": None}, "has no pipeline"),
+        ({"source_image_collection": None}, "names no captures"),
+    ],
+)
+def test_a_job_that_would_wait_for_ever_is_refused(lab: Lab, fields: dict[str, None], sentence: str) -> None:
+    job = lab.world.job(**fields)
+    answer = lab.post(at(job, "run"))
+    assert answer.status_code == 400
+    assert sentence in answer.json()["detail"]
+    job.refresh_from_db()
+    assert job.status == "CREATED"
+
+
+def test_an_ended_job_whose_pipeline_is_gone_cannot_be_repeated(lab: Lab) -> None:
+    job = lab.world.job(pipeline=None)
+    Job.objects.filter(pk=job.pk).update(status="REVOKED")
+    assert lab.post(at(job, "retry")).status_code == 400
+    job.refresh_from_db()
+    assert (job.status, job.run) == ("REVOKED", 1)
+
+
+def test_a_job_for_push_services_says_why_it_does_not_run(lab: Lab) -> None:
+    lab.world.project.flags = {"async_pipeline_workers": False}
+    lab.world.project.save()
+    answer = lab.post(at(lab.world.job(), "run"))
+    assert answer.status_code == 400
+    assert "async_pipeline_workers" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("state", ["CREATED", "PENDING", "STARTED", "RETRY", "CANCELING"])
+def test_retry_leaves_a_job_alone_that_has_not_ended(lab: Lab, state: str) -> None:
+    job = lab.world.job()
+    Job.objects.filter(pk=job.pk).update(status=state)
+    answer = lab.post(at(job, "retry"))
+    assert (answer.status_code, answer.json()["status"]) == (200, state)
+    job.refresh_from_db()
+    assert job.run == 1
+
+
+def test_retry_repeats_what_was_cancelled_and_keeps_what_was_done(lab: Lab) -> None:
+    job = lab.world.started_job(images=3)
+    lab.world.post(job, [lab.world.success(task) for task in lab.world.reserve(job, 1)])
+    lab.world.background.run()
+    lab.post(at(job, "cancel"))
+    answer = lab.post(at(job, "retry") + "?no_async", who="data_manager")
+    assert (answer.status_code, answer.json()["status"]) == (200, "STARTED")
+    assert lab.world.tally(job) == {"pending": 2, "processed": 1}
+
+
+def test_cancel_ends_a_job_and_empties_its_queue(lab: Lab) -> None:
+    job = lab.world.started_job(images=3)
+    answer = lab.post(at(job, "cancel"), who="data_manager")
+    assert (answer.status_code, list(answer.json())) == (200, KEYS)
+    assert answer.json()["status"] == "REVOKED"
+    assert answer.json()["finished_at"] is not None
+    assert lab.world.tally(job) == {"cancelled": 3}
+    assert lab.world.standing(job) is None
+
+
+@pytest.mark.parametrize("state", ["SUCCESS", "FAILURE", "REVOKED"])
+def test_cancelling_an_ended_job_changes_nothing(lab: Lab, state: str) -> None:
+    job = lab.world.job()
+    Job.objects.filter(pk=job.pk).update(status=state)
+    answer = lab.post(at(job, "cancel"))
+    assert (answer.status_code, answer.json()["status"]) == (200, state)
+
+
+def test_the_log_says_who_cancelled_without_naming_a_person(lab: Lab) -> None:
+    job = lab.world.started_job()
+    logs = lab.post(at(job, "cancel"), who="data_manager").json()["logs"]["stdout"]
+    user = lab.user("data_manager")
+    assert any(f"cancelled by user {user.pk}" in line for line in logs)
+    assert not any(user.email in line or user.name in line for line in logs)
+
+
+@pytest.mark.parametrize("action", ["run", "retry", "cancel", "tasks", "result"])
+def test_actions_are_posts(lab: Lab, action: str) -> None:
+    answer = lab.get(at(lab.world.job(), action))
+    assert (answer.status_code, answer.json()) == (405, {"detail": 'Method "GET" not allowed.'})

@@ -1,0 +1,191 @@
+"""Projects and captures in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from ami.base.errors import InvalidInput
+from ami.main.capture_sets import check_parameters, populate
+from ami.main.media import capture_url
+from ami.main.models import (
+    Deployment,
+    Device,
+    Project,
+    ProjectMembership,
+    Site,
+    SourceImage,
+    SourceImageCollection,
+    SourceImageUpload,
+    Taxon,
+)
+from ami.main.projects import create_project
+
+
+class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Who is in the project, on its page."""
+
+    model = ProjectMembership
+    autocomplete_fields = ("user",)
+    extra = 0
+
+
+@admin.register(Project)
+class ProjectAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Projects."""
+
+    list_display = ("name", "owner", "active", "draft", "deployments", "created_at")
+    list_filter = ("active", "draft")
+    search_fields = ("name", "description")
+    list_select_related = ("owner",)
+    autocomplete_fields = ("owner", "default_processing_pipeline")
+    inlines = (MembershipInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
+        """With the number of stations, counted once."""
+        projects: QuerySet[Project] = super().get_queryset(request)
+        return projects.annotate(deployments_count=Count("deployments"))
+
+    def get_inlines(self, request: HttpRequest, obj: Project | None) -> Any:
+        """Members of a project that exists: a new one begins with its owner."""
+        return () if obj is None else super().get_inlines(request, obj)
+
+    @admin.display(ordering="deployments_count")
+    def deployments(self, project: Any) -> int:
+        """How many stations it has."""
+        return int(project.deployments_count)
+
+    def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
+        """A new project gets what every project needs."""
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        made = create_project(**form.cleaned_data)
+        obj.pk, obj._state.adding = made.pk, False
+
+
+@admin.register(ProjectMembership)
+class ProjectMembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Who is what in which project."""
+
+    list_display = ("user", "project", "role", "created_at")
+    list_filter = ("role",)
+    search_fields = ("user__email", "user__name", "project__name")
+    list_select_related = ("user", "project")
+    autocomplete_fields = ("user", "project")
+
+
+@admin.register(Device, Site)
+class PlaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Devices and sites."""
+
+    list_display = ("name", "project", "created_at")
+    search_fields = ("name", "project__name")
+    list_select_related = ("project",)
+    autocomplete_fields = ("project",)
+
+
+@admin.register(Deployment)
+class DeploymentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Camera stations."""
+
+    list_display = ("name", "project", "device", "research_site", "time_zone", "latitude", "longitude")
+    list_filter = ("time_zone",)
+    search_fields = ("name", "project__name")
+    list_select_related = ("project", "device", "research_site")
+    autocomplete_fields = ("project", "device", "research_site")
+
+
+@admin.register(SourceImage)
+class SourceImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Captures. There can be millions: no count of all of them, and foreign keys by number."""
+
+    list_display = ("id", "path", "project", "deployment", "timestamp", "size", "last_processed")
+    list_filter = ("test_image", "timestamp")
+    search_fields = ("path",)
+    list_select_related = ("project", "deployment")
+    raw_id_fields = ("project", "deployment")
+    readonly_fields = ("link", "checksum", "created_at", "updated_at")
+    show_full_result_count = False
+
+    @admin.display(description="image")
+    def link(self, capture: SourceImage) -> SafeString | str:
+        """The picture."""
+        url = capture_url(capture.path, capture.public_base_url, capture.pk, "") if capture.pk else None
+        return format_html('<a href="{}">{}</a>', url, capture.path) if url else "none"
+
+
+class CaptureSetForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Parameters that fit the method."""
+
+    class Meta:
+        model = SourceImageCollection
+        fields = ("project", "name", "description", "method", "kwargs")
+
+    def clean(self) -> dict[str, Any]:
+        """Raise what the service would."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        try:
+            check_parameters(cleaned.get("method", ""), cleaned.get("kwargs") or {})
+        except InvalidInput as error:
+            raise forms.ValidationError(error.message) from error
+        return cleaned
+
+
+@admin.register(SourceImageCollection)
+class SourceImageCollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Capture sets."""
+
+    form = CaptureSetForm
+    list_display = ("name", "project", "method", "captures", "created_at")
+    list_filter = ("method",)
+    search_fields = ("name", "project__name")
+    list_select_related = ("project",)
+    autocomplete_fields = ("project",)
+    actions = ("fill",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SourceImageCollection]:
+        """With the number of captures, counted once."""
+        sets: QuerySet[SourceImageCollection] = super().get_queryset(request)
+        return sets.annotate(images_count=Count("images"))
+
+    @admin.display(ordering="images_count")
+    def captures(self, capture_set: Any) -> int:
+        """How many captures it has."""
+        return int(capture_set.images_count)
+
+    @admin.action(description="Fill the selected sets by their method")
+    def fill(self, request: HttpRequest, queryset: QuerySet[SourceImageCollection]) -> None:
+        """Fill and say what was new."""
+        for capture_set in queryset:
+            added = populate(capture_set)
+            self.message_user(request, f"{capture_set}: {added} captures added.", messages.SUCCESS)
+
+
+@admin.register(SourceImageUpload)
+class SourceImageUploadAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Uploads."""
+
+    list_display = ("image", "deployment", "user", "source_image", "created_at")
+    search_fields = ("image", "user__email")
+    list_select_related = ("deployment", "user", "source_image")
+    raw_id_fields = ("deployment", "user", "source_image")
+    show_full_result_count = False
+
+
+@admin.register(Taxon)
+class TaxonAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Taxa."""
+
+    list_display = ("name", "rank", "parent", "gbif_key", "active")
+    list_filter = ("rank", "active")
+    search_fields = ("name",)
+    list_select_related = ("parent",)
+    autocomplete_fields = ("parent",)
+    show_full_result_count = False

@@ -1,0 +1,125 @@
+"""Projects, captures, models and predictions in the admin."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.contrib.messages import get_messages
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from ami.main.models import Project, SourceImageCollection, SourceImageUpload, Taxon
+from ami.main.tests.factories import add_member, make_capture, make_capture_set, make_deployment, make_project
+from ami.ml.models import Classification, Detection
+from ami.ml.tests.factories import make_algorithm, make_category_map, make_pipeline, make_service
+from ami.users.tests.factories import make_user
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+PAGES = [
+    "main/project",
+    "main/projectmembership",
+    "main/device",
+    "main/site",
+    "main/deployment",
+    "main/sourceimage",
+    "main/sourceimagecollection",
+    "main/sourceimageupload",
+    "main/taxon",
+    "ml/algorithm",
+    "ml/algorithmcategorymap",
+    "ml/pipeline",
+    "ml/projectpipelineconfig",
+    "ml/processingservice",
+    "ml/detection",
+    "ml/classification",
+]
+
+
+@pytest.fixture
+def site_admin() -> Client:
+    client = Client()
+    client.force_login(make_user(is_staff=True, is_superuser=True))
+    return client
+
+
+def fill(rows: int) -> None:
+    """Some of everything."""
+    for _ in range(rows):
+        project = make_project(owner=make_user())
+        add_member(project, make_user())
+        deployment = make_deployment(project)
+        deployment.device = deployment.project.devices.create(name="D")
+        deployment.research_site = deployment.project.sites.create(name="S")
+        deployment.save()
+        capture = make_capture(deployment)
+        make_capture_set(project, capture)
+        SourceImageUpload.objects.create(
+            deployment=deployment, source_image=capture, user=make_user(), image="a.jpg"
+        )
+        algorithm = make_algorithm(category_map=make_category_map("a", "b"))
+        make_service(project, make_pipeline(project, algorithms=[algorithm]))
+        parent = Taxon.objects.create(name=f"Parent {capture.pk}")
+        taxon = Taxon.objects.create(name=f"Child {capture.pk}", parent=parent)
+        detection = Detection.objects.create(
+            source_image=capture, detection_algorithm=algorithm, x1=1, y1=1, x2=2, y2=2
+        )
+        Classification.objects.create(detection=detection, algorithm=algorithm, taxon=taxon, score=0.5)
+
+
+def test_every_page_opens_and_costs_the_same_however_long_it_is(
+    site_admin: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    fill(6)
+    for page in PAGES:
+        with django_assert_max_num_queries(8, info=page):  # session, person, counts, filters, the rows
+            response = site_admin.get(f"/admin/{page}/")
+        assert response.status_code == 200, page
+        assert site_admin.get(f"/admin/{page}/?q=1").status_code == 200, page
+
+
+def test_every_object_opens(site_admin: Client) -> None:
+    fill(1)
+    for page in PAGES:
+        app, model = page.split("/")
+        one = next(
+            model_class
+            for model_class in admin.site._registry
+            if model_class._meta.label_lower == f"{app}.{model}"
+        )
+        key = one._default_manager.order_by("pk").values_list("pk", flat=True)[0]
+        assert site_admin.get(f"/admin/{page}/{key}/change/").status_code == 200, page
+
+
+def test_a_project_made_in_the_admin_has_what_every_project_needs(site_admin: Client) -> None:
+    owner = make_user()
+    form = {"name": "New", "owner": owner.pk, "active": "on", "flags": "{}", "session_time_gap_seconds": 7200,
+            "score_threshold": 0.5}  # fmt: skip
+    response = site_admin.post("/admin/main/project/add/", form)
+    assert response.status_code == 302, response.context["errors"]
+    project = Project.objects.get(name="New")
+    assert project.capture_sets.get().name == "All Images"
+    assert project.memberships.get().user == owner
+
+
+def test_a_set_is_filled_from_the_list(site_admin: Client) -> None:
+    project = make_project()
+    make_capture(make_deployment(project))
+    capture_set = SourceImageCollection.objects.create(project=project, name="All")
+    response = site_admin.post(
+        "/admin/main/sourceimagecollection/", {"action": "fill", "_selected_action": [capture_set.pk]}
+    )
+    assert [str(message) for message in get_messages(response.wsgi_request)] == ["All: 1 captures added."]
+    assert capture_set.images.count() == 1
+
+
+def test_parameters_of_a_set_are_checked(site_admin: Client) -> None:
+    form = {"project": make_project().pk, "name": "S", "method": "full", "kwargs": '{"size": 3}'}
+    response = site_admin.post("/admin/main/sourceimagecollection/add/", form)
+    assert b"takes no parameter" in response.content
+
+
+def test_predictions_are_looked_at_and_not_edited(site_admin: Client) -> None:
+    fill(1)
+    detection = Detection.objects.get()
+    assert site_admin.get("/admin/ml/detection/add/").status_code == 403
+    assert site_admin.post(f"/admin/ml/detection/{detection.pk}/change/", {"x1": 5}).status_code == 403

@@ -1,0 +1,116 @@
+"""The demo, run as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from stat import S_IMODE
+
+import psutil
+import pytest
+
+from ami.demo.programs import ROOT
+from ami.embedded.process import alive
+from ami.embedded.tests.observe import wait_until
+
+SECONDS = 90.0
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    """The data folder that the tests share, because the first start in a folder takes longest."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        yield Path(folder, "data")
+
+
+def _command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "ami.demo", *map(str, arguments)]
+
+
+def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+@contextmanager
+def _running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        _command(*arguments),
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+def test_demo_runs_a_job_and_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = _run("--once", "--count", "4", "--data", data, "--json", report)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+    assert S_IMODE(report.stat().st_mode) == 0o600
+    told = json.loads(report.read_text())
+    assert told["job"]["status"] == "SUCCESS"
+    assert [told["job"]["processed"], told["job"]["failed"]] == [4, 0]
+    assert told["job"]["detections"] > 0
+    assert len(told["pictures"]) == 4
+    assert all(Path(picture).stat().st_size > 10_000 for picture in told["pictures"])
+    assert told["logins"]["admin"]["password"] in done.stdout
+    assert _processes_of(data) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],
+    ids=lambda x: str(x),
+)
+def test_demo_that_is_ended_takes_everything_with_it(data: Path, number: signal.Signals, code: int) -> None:
+    with _running("--count", "4", "--data", data) as demo:
+        wait_until(
+            lambda: any("config.celery" in line for line in _processes_of(data)), "Celery runs", SECONDS
+        )
+        demo.send_signal(number)
+        output, _ = demo.communicate(timeout=SECONDS)
+        assert demo.returncode == code
+        assert "Traceback" not in output
+        wait_until(lambda: _processes_of(data) == [], "nothing of the demo runs any more")
+
+
+def test_folder_without_images_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    done = _run("--once", "--images", tmp_path)
+    assert done.returncode == 2
+    sentence = f"There are no JPEG or PNG images in {tmp_path}. Name a folder that has some."
+    assert done.stderr.strip() == sentence
+
+
+def test_taken_port_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = _run("--once", "--data", tmp_path / "data", "--port", str(port))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Port {port} cannot be used: another program listens on it already.")
+
+
+def _processes_of(data: Path) -> list[str]:
+    """Command lines of running processes that have to do with this data folder, without the demo itself."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            texts = [*process.cmdline(), *process.environ().values()]
+        except psutil.Error:
+            continue
+        if "ami.demo" not in texts and any(str(data) in text for text in texts) and alive(process):
+            found.append(" ".join(process.cmdline()))
+    return found
