@@ -96,7 +96,7 @@ def _check_migrations() -> None:
     """Asked until the answer is yes: a database does not lose migrations under a running process."""
     if _migrated.is_set():
         return
-    connection = connections.create_connection("default")
+    connection = connections["default"]  # of this thread, which ends with the check
     try:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,9 @@ WATCH_SECONDS = 1.0
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit code: 0 as wanted, 1 something went wrong, 2 wrong use."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know every letter of a file's name
     try:
         return _run(read_options(arguments), Screen())
     except WrongUse as error:
@@ -36,6 +40,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Options, screen: Screen) -> int:
+    _make_folder(options.data)
     images = _images(options, screen)
     credentials = load_credentials(options.data)
     with contextlib.ExitStack() as resources:
@@ -45,7 +50,7 @@ def _run(options: Options, screen: Screen) -> int:
         environment = _environment(options, credentials, stack)
         programs = Programs(options.data / "logs", environment)
         resources.enter_context(programs)
-        resources.callback(screen.say, "Stopping everything …")
+        resources.callback(screen.say, "Stopping everything ...")
         # It takes a while to load, and needs no tables for that.
         programs.start_web(options.port)
         with screen.step("Loading"):
@@ -65,9 +70,19 @@ def _run(options: Options, screen: Screen) -> int:
         _stay(programs, stack)
 
 
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongUse(
+            f"{data} cannot be made ({error.strerror}). Name another folder with --data."
+        ) from error
+    if not os.access(data, os.W_OK | os.X_OK):
+        raise WrongUse(f"{data} cannot be written by you. Name another folder with --data.")
+
+
 def _images(options: Options, screen: Screen) -> Path:
     """The folder whose images become captures; drawn first where the demo has none."""
-    options.data.mkdir(parents=True, exist_ok=True)
     if options.images is not None:
         return options.images
     folder = options.data / "sheets"

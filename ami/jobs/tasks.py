@@ -6,6 +6,8 @@ Every task is safe to run twice (acks_late, and the broker may deliver twice), s
 from __future__ import annotations
 
 from celery import shared_task
+from celery.signals import task_prerun
+from django.db import connection
 
 from ami.jobs.broker import send
 from ami.jobs.dispatcher import install
@@ -17,6 +19,12 @@ from ami.jobs.lifecycle.save import save_inbox_row
 LONGEST_DELAY_SECONDS = 60.0
 """Redis hands out a waiting task a second time after its visibility timeout, so nothing may wait that long;
 a slice that comes too early asks again."""
+
+
+@task_prerun.connect
+def use_a_living_connection(**_: object) -> None:
+    """Database connections outlive tasks; have one that broke since the last task replaced, and not used."""
+    connection.close_if_unusable_or_obsolete()
 
 
 @shared_task(name="jobs.dispatch", queue="jobs")

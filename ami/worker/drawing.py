@@ -17,8 +17,8 @@ def draw_finds(
 ) -> Image.Image:
     """A copy of the photograph with a box, a label and a score for each find.
 
-    `labels`: all that the pipeline knows, so that a label has the same colour on every picture; `max_side`: the
-    copy is shrunk to this many pixels first.
+    `labels`: all that the pipeline knows, so that a label has the same colour on every picture.
+    `max_side`: the copy is shrunk to this many pixels first.
     """
     picture = image.convert("RGB")
     scale = 1.0 if max_side is None else min(1.0, max_side / max(picture.size))

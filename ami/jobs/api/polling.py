@@ -19,6 +19,9 @@ from ami.jobs.states import SERVING, DispatchMode, TaskState
 from ami.main.api.access import Access
 from ami.main.models import Project
 
+Polled = QuerySet[Job, Any] | list[Any]
+"""What a page of ids and slugs is cut from."""
+
 TASKS_PERMISSION = "tasks_ml_job"
 
 DRAINED_SECONDS = 1.0
@@ -44,7 +47,7 @@ def workplaces(access: Access) -> list[int]:
     return sorted(project for project in access.projects() if access.may(TASKS_PERMISSION, project))
 
 
-def polled(jobs: QuerySet[Job], projects: Sequence[int], *, incomplete_only: bool) -> Sequence[Any]:
+def polled(jobs: QuerySet[Job], projects: Sequence[int], *, incomplete_only: bool) -> Polled:
     """Id and slug of the jobs that a caller who works in `projects` (none: who works nowhere) is shown.
 
     With `incomplete_only`, started jobs are left out while every image of theirs is in somebody's hands, and
@@ -54,8 +57,7 @@ def polled(jobs: QuerySet[Job], projects: Sequence[int], *, incomplete_only: boo
     if projects:
         jobs = jobs.filter(project__in=projects)
     if not incomplete_only:
-        shuffled: Any = jobs.order_by("?").values("id", "pipeline__slug")
-        return shuffled
+        return jobs.order_by("?").values("id", "pipeline__slug")
     found = list(jobs.order_by().values("id", "pipeline__slug", "status", "dispatch_mode"))
     serving = {
         job["id"]

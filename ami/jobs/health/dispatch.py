@@ -45,7 +45,7 @@ def check_dispatch() -> Report:
         except QueueError as error:
             report.unfixable += 1
             logs.logger.warning("health.queue_unavailable", job_id=job.pk, error=error.message)
-            break
+            continue  # others may wait for something else, and a queue that is known to be away costs no time
         if needed and dispatcher().dispatch(job.pk):
             report.fixed += 1
         elif needed:

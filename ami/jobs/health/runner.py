@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
+from django.db import connection
 
 from ami.base.locks import only_one
 from ami.jobs.health.dispatch import check_dispatch
@@ -23,14 +24,13 @@ CHECKS: dict[str, Callable[[], Report]] = {
 def run_check(name: str) -> Report:
     """Run one check; raises KeyError for a name that is none. A failure is a report, not an exception."""
     check = CHECKS[name]
-    with only_one(f"health.{name}") as mine:
-        if not mine:
-            return Report(skipped=True)
-        try:
-            report = check()
-        except Exception:  # a check that fails must not take the others with it
-            logger.exception("health.failed", check=name)
-            report = Report(unfixable=1)
+    try:
+        with only_one(f"health.{name}") as mine:
+            report = check() if mine else Report(skipped=True)
+    except Exception:  # a check that fails must not take the others with it
+        logger.exception("health.failed", check=name)
+        connection.close_if_unusable_or_obsolete()
+        report = Report(unfixable=1)
     if report.fixed or report.unfixable:
         logger.info("health.report", check=name, **report.as_dict())
     return report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ami.base.database import execute
 from ami.jobs.ledger import LockedTask
 from ami.jobs.states import TaskState
 
@@ -25,3 +26,13 @@ def locked_task(**fields: Any) -> LockedTask:
         "accepted_in": None,
     }
     return LockedTask(**(defaults | fields))
+
+
+def write_rows(job_id: int, count: int, *, first_image: int = 1) -> None:
+    """A ledger of `count` pending rows, for images that need not exist."""
+    execute(
+        """INSERT INTO jobs_jobtask (job_id, image_id, position, run, status, attempt, released, reopened,
+            worker, error_code, error_text, detections, classifications)
+        SELECT %s, %s + n, n, 1, 0, 0, 0, 0, '', '', '', 0, 0 FROM generate_series(1, %s) AS n""",
+        [job_id, first_image - 1, count],
+    )

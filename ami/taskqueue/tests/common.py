@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ami.taskqueue import ReservedMessage, ReserveRequest, TaskMessage, TaskQueueManager
 from ami.taskqueue.memory import MemoryTaskQueue
+from ami.taskqueue.tests.waiting import wait_for
 
 AnyQueue = TaskQueueManager | MemoryTaskQueue
 
@@ -19,6 +20,17 @@ def fill(queue: AnyQueue, job_id: int, image_ids: Sequence[int], *, epoch: int =
     """Create a job's stream and publish these images into it."""
     queue.create(job_id, epoch)
     assert queue.publish(job_id, epoch, tasks(image_ids)) == len(image_ids)
+    await_waiting(queue, job_id, len(image_ids), epoch=epoch)
+
+
+def await_waiting(queue: AnyQueue, job_id: int, count: int, *, epoch: int = 1) -> None:
+    """Wait until the consumer has noticed its messages: a moment after they are confirmed as stored."""
+
+    def noticed() -> bool:
+        state = queue.consumer_state(job_id, epoch)
+        return state is not None and state.waiting == count
+
+    wait_for(noticed)
 
 
 def take(queue: AnyQueue, job_id: int, count: int, *, epoch: int = 1) -> list[ReservedMessage]:

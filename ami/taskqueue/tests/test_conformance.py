@@ -11,7 +11,7 @@ from ami.taskqueue import Ack, InProgress, Nak, QueueConfig, QueueMissing, Reser
 from ami.taskqueue.memory import MemoryPendingSets, MemoryTaskQueue
 from ami.taskqueue.pending import AsyncJobStateManager
 from ami.taskqueue.redis_client import shared_client
-from ami.taskqueue.tests.common import AnyQueue, fill, images, take, tasks
+from ami.taskqueue.tests.common import AnyQueue, await_waiting, fill, images, take, tasks
 from ami.taskqueue.tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -96,6 +96,7 @@ def test_a_copy_of_an_acknowledged_message_is_still_a_copy(world: World, job_id:
 def test_messages_carry_what_was_published(world: World, job_id: int) -> None:
     world.queue.create(job_id, 3)
     world.queue.publish(job_id, 3, tasks([8], run=5))
+    await_waiting(world.queue, job_id, 1, epoch=3)
     (message,) = take(world.queue, job_id, 9, epoch=3)
     assert (message.job_id, message.run, message.image_id) == (job_id, 5, 8)
     assert (message.delivery.epoch, message.delivery.delivered, message.delivery.stream_seq) == (3, 1, 1)

@@ -11,7 +11,7 @@ import pytest
 
 from ami.embedded.nats import Nats
 from ami.taskqueue import QueueConfig, QueueMissing, QueueUnavailable, TaskQueueManager
-from ami.taskqueue.tests.common import fill, images, take, tasks
+from ami.taskqueue.tests.common import await_waiting, fill, images, take, tasks
 from ami.taskqueue.tests.waiting import eventually, wait_for
 
 pytestmark = pytest.mark.integration
@@ -36,6 +36,7 @@ def test_an_image_put_back_is_a_new_message(queue: TaskQueueManager, job_id: int
     queue.create(job_id, 1)
     queue.publish(job_id, 1, tasks([1]))
     queue.publish(job_id, 1, tasks([1], reopened=1))
+    await_waiting(queue, job_id, 2)
     assert images(take(queue, job_id, 10)) == [1, 1]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ami.taskqueue import Ack, QueueConfig, ReserveRequest, TaskQueueManager
 from ami.taskqueue.tests import raw
-from ami.taskqueue.tests.common import fill, images, take
+from ami.taskqueue.tests.common import await_waiting, fill, images, take
 from ami.taskqueue.tests.waiting import stopwatch, wait_for
 
 PROMPTLY = 3.0  # seconds on a busy machine; a call that waits for something takes 10
@@ -91,6 +91,7 @@ def test_a_message_that_cannot_be_read_is_dropped_and_the_others_come(
     good = b'{"job":%d,"run":1,"image":5}'
     bad = [b"", b"\xff\x00", b"[]", b"null", good % (job_id + 1), b'{"job":%d,"run":1,"image":-5}' % job_id]
     raw.publish(nats_url, f"job.{job_id}.tasks", *bad[:3], good % job_id, *bad[3:])
+    await_waiting(queue, job_id, 7)
     assert images(take(queue, job_id, 50)) == [5]
     wait_for(lambda: queue.message_count(job_id) == 1)
 

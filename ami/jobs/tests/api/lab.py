@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from ami.jobs.models import Job
@@ -48,21 +47,19 @@ class Lab:
                 add_member(self.world.project, self._users[who], ROLE_OF[who])
         return self._users[who]
 
-    def client(self, who: str) -> APIClient:
-        """A client that calls with the token of somebody."""
+    def client(self, who: str) -> Any:
+        """An APIClient that calls with the token of somebody; untyped, for its answers know `json()`."""
         if who not in self._clients:
             self._clients[who] = client_of(None if who == "anonymous" else self.user(who))
         return self._clients[who]
 
-    def get(self, address: str = JOBS, who: str = "superuser", **query: Any) -> Response:
+    def get(self, address: str = JOBS, who: str = "superuser", **query: Any) -> Any:
         """GET as somebody."""
-        answer: Response = self.client(who).get(address, query)
-        return answer
+        return self.client(who).get(address, query)
 
-    def post(self, address: str, body: Any = None, who: str = "superuser") -> Response:
+    def post(self, address: str, body: Any = None, who: str = "superuser") -> Any:
         """POST as somebody."""
-        answer: Response = self.client(who).post(address, body)
-        return answer
+        return self.client(who).post(address, body)
 
     def listed(self, who: str = "superuser", **query: Any) -> list[int]:
         """The ids on the page that somebody gets."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
@@ -58,7 +60,7 @@ def test_running_an_ended_job_repeats_it(lab: Lab) -> None:
         ({"source_image_collection": None}, "names no captures"),
     ],
 )
-def test_a_job_that_would_wait_for_ever_is_refused(lab: Lab, fields: dict[str, None], sentence: str) -> None:
+def test_a_job_that_would_wait_for_ever_is_refused(lab: Lab, fields: dict[str, Any], sentence: str) -> None:
     job = lab.world.job(**fields)
     answer = lab.post(at(job, "run"))
     assert answer.status_code == 400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -34,8 +35,8 @@ def test_jobs_come_newest_first_in_pages_of_twenty(lab: Lab) -> None:
 @pytest.mark.parametrize("parameter", ["limit", "page_size"])
 def test_the_length_of_a_page_can_be_asked_for(lab: Lab, parameter: str) -> None:
     jobs = [lab.world.job(images=0).pk for _ in range(4)]
-    assert lab.listed(**{parameter: 2}) == [jobs[3], jobs[2]]
-    assert lab.listed(**{parameter: 2, "offset": 1}) == [jobs[2], jobs[1]]
+    assert lab.listed("superuser", **{parameter: 2}) == [jobs[3], jobs[2]]
+    assert lab.listed("superuser", offset=1, **{parameter: 2}) == [jobs[2], jobs[1]]
 
 
 def test_the_page_says_whether_the_caller_may_create_jobs(lab: Lab) -> None:
@@ -76,7 +77,7 @@ def test_a_state_is_found_whatever_its_case(lab: Lab, asked: str) -> None:
     ],
 )
 def test_nonsense_in_a_filter_is_a_400_with_its_name(
-    lab: Lab, query: dict[str, object], answer: dict[str, list[str]]
+    lab: Lab, query: dict[str, Any], answer: dict[str, list[str]]
 ) -> None:
     refused = lab.get(**query)
     assert (refused.status_code, refused.json()) == (400, answer)

@@ -30,7 +30,7 @@ def test_one_job_is_listed_unless_more_are_asked_for(lab: Lab, parameter: str) -
     page = lab.get(**POLL).json()
     assert (page["count"], len(page["results"])) == (3, 1)
     assert page["next"] is not None
-    assert len(lab.listed(**POLL, **{parameter: 2})) == 2
+    assert len(lab.listed("superuser", **POLL, **{parameter: 2})) == 2
 
 
 def test_many_workers_are_spread_over_many_jobs(lab: Lab) -> None:

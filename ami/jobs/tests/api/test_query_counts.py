@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -17,8 +18,8 @@ pytestmark = pytest.mark.integration
 LIST_BUDGET = 6
 DETAIL_BUDGET = 6
 POLL_BUDGET = 4
-TASKS_BUDGET = 8
-RESULT_BUDGET = 12
+TASKS_BUDGET = 6
+RESULT_BUDGET = 8
 
 
 def statements(call: Callable[[], object]) -> list[str]:
@@ -61,7 +62,11 @@ def test_one_job_is_shown_with_few_statements(lab: Lab) -> None:
 
 
 def test_a_poll_costs_the_same_however_many_jobs_there_are(lab: Lab) -> None:
-    poll = {"ids_only": 1, "incomplete_only": 1, "pipeline__slug__in": lab.world.pipeline.slug}
+    poll: dict[str, Any] = {
+        "ids_only": 1,
+        "incomplete_only": 1,
+        "pipeline__slug__in": lab.world.pipeline.slug,
+    }
     lab.world.started_job(images=1)
     lab.get(who="worker", **poll)
     few = statements(lambda: lab.get(who="worker", **poll))

@@ -52,13 +52,13 @@ def test_a_post_is_accepted_with_an_entry_for_each_item(lab: Lab) -> None:
     ],
 )
 def test_a_body_without_a_list_of_results_is_a_400(lab: Lab, body: object, answer: object) -> None:
-    refused = lab.post(at(lab.world.started_job(), "result"), body)
+    refused = lab.post(at(lab.world.job(images=0), "result"), body)
     assert (refused.status_code, refused.json()) == (400, answer)
 
 
 def test_more_items_than_one_post_may_have_are_a_400(lab: Lab, settings: Settings) -> None:
     settings.RESULT_MAX_ITEMS = 2
-    refused = lab.post(at(lab.world.started_job(), "result"), {"results": [{}] * 3})
+    refused = lab.post(at(lab.world.job(images=0), "result"), {"results": [{}] * 3})
     assert (refused.status_code, refused.json()) == (
         400,
         {"results": ["3 items; send at most 2 in one post."]},
@@ -66,7 +66,7 @@ def test_more_items_than_one_post_may_have_are_a_400(lab: Lab, settings: Setting
 
 
 def test_an_empty_list_is_accepted(lab: Lab) -> None:
-    job = lab.world.started_job()
+    job = lab.world.job(images=0)
     assert lab.post(at(job, "result"), {"results": []}).json() == {
         "status": "accepted",
         "job_id": job.pk,

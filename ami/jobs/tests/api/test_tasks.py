@@ -66,12 +66,12 @@ def test_sizes_that_are_numbers_in_another_dress_are_taken(lab: Lab, size: objec
 
 @pytest.mark.parametrize(("size", "sentence"), REFUSED_SIZES)
 def test_a_size_that_is_none_is_a_400(lab: Lab, size: object, sentence: str) -> None:
-    answer = lab.post(at(lab.world.started_job(), "tasks"), {"batch_size": size})
+    answer = lab.post(at(lab.world.job(images=0), "tasks"), {"batch_size": size})
     assert (answer.status_code, answer.json()) == (400, {"batch_size": [sentence]})
 
 
 def test_the_size_is_required(lab: Lab) -> None:
-    job = lab.world.started_job()
+    job = lab.world.job(images=0)
     required = {"batch_size": ["This field is required."]}
     assert lab.post(at(job, "tasks"), {}).json() == required
     assert lab.post(at(job, "tasks")).json() == required
@@ -86,14 +86,14 @@ def test_an_enormous_size_gives_what_one_call_may_give(lab: Lab, settings: Setti
 
 @pytest.mark.parametrize("body", [[1], "text", 7])
 def test_a_body_that_is_no_object_is_a_400(lab: Lab, body: object) -> None:
-    answer = lab.post(at(lab.world.started_job(), "tasks"), body)
+    answer = lab.post(at(lab.world.job(images=0), "tasks"), body)
     assert answer.status_code == 400
     assert list(answer.json()) == ["non_field_errors"]
 
 
 def test_broken_json_is_a_400_with_a_sentence(lab: Lab) -> None:
     answer = lab.client("superuser").post(
-        at(lab.world.started_job(), "tasks"), b'{"batch_size": ', content_type="application/json"
+        at(lab.world.job(images=0), "tasks"), b'{"batch_size": ', content_type="application/json"
     )
     assert answer.status_code == 400
     assert "not valid JSON" in answer.json()["detail"]
@@ -134,8 +134,8 @@ def test_the_body_is_judged_before_the_job(lab: Lab) -> None:
 
 @pytest.mark.parametrize("mode", ["internal", "sync_api"])
 def test_only_pull_jobs_have_tasks(lab: Lab, mode: str) -> None:
-    job = lab.world.started_job()
-    Job.objects.filter(pk=job.pk).update(dispatch_mode=mode)
+    job = lab.world.job(images=0)
+    Job.objects.filter(pk=job.pk).update(status="STARTED", dispatch_mode=mode)
     answer = lab.post(at(job, "tasks"), {"batch_size": 1})
     assert (answer.status_code, answer.json()) == (400, ["Only async_api jobs have fetchable tasks"])
 
@@ -144,7 +144,7 @@ def test_only_pull_jobs_have_tasks(lab: Lab, mode: str) -> None:
     "state", ["CREATED", "PENDING", "SUCCESS", "FAILURE", "REVOKED", "CANCELING", "RECEIVED", "UNKNOWN"]
 )
 def test_a_job_that_does_not_serve_answers_with_no_tasks(lab: Lab, state: str) -> None:
-    job = lab.world.started_job()
+    job = lab.world.job(images=0)
     Job.objects.filter(pk=job.pk).update(status=state, pipeline=None)
     answer = lab.post(at(job, "tasks"), {"batch_size": 1})
     assert (answer.status_code, answer.json()) == (200, {"tasks": []})
@@ -157,8 +157,8 @@ def test_a_job_under_retry_serves(lab: Lab) -> None:
 
 
 def test_a_serving_job_whose_pipeline_is_gone_is_a_400(lab: Lab) -> None:
-    job = lab.world.started_job()
-    Job.objects.filter(pk=job.pk).update(pipeline=None)
+    job = lab.world.job(images=0)
+    Job.objects.filter(pk=job.pk).update(status="STARTED", pipeline=None)
     answer = lab.post(at(job, "tasks"), {"batch_size": 1})
     assert (answer.status_code, answer.json()) == (400, ["This job does not have a pipeline configured"])
 

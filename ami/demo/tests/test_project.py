@@ -1,0 +1,68 @@
+"""What the demo puts into its database, and that a second start finds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings
+from PIL import Image
+
+from ami.demo.credentials import OPERATOR_EMAIL, WORKER_EMAIL, Credentials
+from ami.demo.project import set_up_captures, set_up_project
+from ami.main.models import Project, SourceImage, SourceImageCollection
+from ami.main.models.project import permissions_in
+from ami.users.models import User
+
+pytestmark = [pytest.mark.django_db, pytest.mark.integration]
+
+CREDENTIALS = Credentials("key", "password of the admin", "password of the operator")
+
+
+@pytest.fixture
+def night(tmp_path: Path, settings: LazySettings) -> Path:
+    """A folder with two images and a damaged one."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    folder = tmp_path / "night"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("RGB", (8, 8), (100 * number, 0, 0)).save(folder / f"{number}.jpg")
+    (folder / "damaged.jpg").write_bytes(b"once a photograph")
+    return folder
+
+
+def test_second_start_finds_project_and_accounts() -> None:
+    first, second = set_up_project(CREDENTIALS), set_up_project(CREDENTIALS)
+    assert first.id == second.id
+    assert first.worker_token != second.worker_token
+    assert User.objects.count() == 3
+
+
+def test_worker_may_work_and_nothing_else() -> None:
+    project = Project.objects.get(pk=set_up_project(CREDENTIALS).id)
+    worker = User.objects.get(email=WORKER_EMAIL)
+    assert not worker.is_superuser
+    assert not worker.has_usable_password()
+    held = permissions_in(worker, project)
+    assert {"tasks_ml_job", "result_ml_job"} <= held
+    assert "create_job" not in held
+    assert "run_ml_job" in permissions_in(User.objects.get(email=OPERATOR_EMAIL), project)
+
+
+def test_damaged_images_become_captures_too(night: Path) -> None:
+    captures = set_up_captures(set_up_project(CREDENTIALS), night, station="Night", limit=None)
+    assert captures.count == SourceImage.objects.count() == 3
+    assert captures.imported.broken == []
+
+
+def test_captures_of_the_second_start_are_those_of_the_first(night: Path) -> None:
+    project = set_up_project(CREDENTIALS)
+    first = set_up_captures(project, night, station="Night", limit=None)
+    second = set_up_captures(project, night, station="Night", limit=2)
+    assert first.capture_set_id == second.capture_set_id
+    assert second.count == 2
+    capture_set = SourceImageCollection.objects.get(pk=second.capture_set_id)
+    assert [capture.path.rsplit("/")[-1] for capture in capture_set.images.order_by("path")] == [
+        "0.jpg",
+        "1.jpg",
+    ]

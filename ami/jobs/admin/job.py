@@ -1,0 +1,200 @@
+"""Jobs in the admin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from ami.base.errors import AmiError
+from ami.jobs import logs
+from ami.jobs.admin.large import BoundedPaginator
+from ami.jobs.lifecycle.cancel import cancel_job
+from ami.jobs.lifecycle.delete import delete_job
+from ami.jobs.lifecycle.enqueue import run_job
+from ami.jobs.models import Job, JobStage
+from ami.jobs.progress import overall
+
+EDITABLE = ("name",)
+"""Everything else changes through the lifecycle only."""
+
+
+class JobStageInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The stages of a job, with their figures."""
+
+    model = JobStage
+    fields = readonly_fields = ("name", "status", "progress", "figures")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Stages are a projection of the ledger."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Stages are a projection of the ledger."""
+        return False
+
+    @admin.display(description="figures")
+    def figures(self, stage: JobStage) -> str:
+        """Name and value of each."""
+        return ", ".join(f"{figure['name']}: {figure['value']}" for figure in stage.params)
+
+
+@admin.register(Job)
+class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Jobs: run, cancel and retry them here; create them in the API, which checks what they name."""
+
+    list_display = (
+        "id",
+        "name",
+        "project",
+        "pipeline",
+        "status",
+        "progress",
+        "run",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "duration",
+    )
+    list_display_links = ("id", "name")
+    list_filter = ("status", "dispatch_mode", "job_type_key", "project", "pipeline")
+    list_select_related = ("project", "pipeline")
+    search_fields = ("name", "project__name", "pipeline__slug")
+    ordering = ("-pk",)
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    inlines = (JobStageInline,)
+    actions = ("run_jobs", "cancel_jobs", "retry_jobs")
+    fieldsets = (
+        (None, {"fields": ("name", "status", "progress", "ledger")}),
+        (
+            "Work",
+            {
+                "fields": (
+                    "project",
+                    "pipeline",
+                    "job_type_key",
+                    "dispatch_mode",
+                    "source_image_collection",
+                    "source_image_single",
+                    "deployment",
+                    "limit",
+                    "shuffle",
+                    "delay",
+                    "created_by",
+                )
+            },
+        ),
+        (
+            "Times",
+            {"fields": ("created_at", "updated_at", "scheduled_at", "started_at", "finished_at", "duration")},
+        ),
+        (
+            "Dispatch",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "run",
+                    "queue_epoch",
+                    "collected_at",
+                    "published_to",
+                    "driver",
+                    "driver_until",
+                    "dispatch_seen",
+                    "diagnostics",
+                ),
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        """With their stages, read at once."""
+        jobs: QuerySet[Job] = super().get_queryset(request)
+        return jobs.prefetch_related("stages")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> Sequence[str]:
+        """All but the name."""
+        return [name for _, part in self.fieldsets for name in part["fields"] if name not in EDITABLE]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody: the API creates jobs."""
+        return False
+
+    @admin.display
+    def progress(self, job: Job) -> str:
+        """The mean of the stages."""
+        return f"{overall([stage.progress for stage in job.stages.all()]):.0%}"
+
+    @admin.display(description="look into")
+    def ledger(self, job: Job) -> SafeString:
+        """Links to what belongs to the job."""
+        parts = (
+            ("jobtask", "images"),
+            ("attempt", "failed attempts"),
+            ("inboxentry", "inbox"),
+            ("joblog", "log"),
+        )
+        return format_html_join(
+            " · ",
+            '<a href="{}?job__id__exact={}">{}</a>',
+            ((reverse(f"admin:jobs_{model}_changelist"), job.pk, words) for model, words in parts),
+        )
+
+    @admin.action(description="Run selected jobs", permissions=["change"])
+    def run_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Submit created jobs and repeat ended ones."""
+        self._do(request, queryset, "run", lambda job: run_job(job))
+
+    @admin.action(description="Cancel selected jobs", permissions=["change"])
+    def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """End jobs that have not ended."""
+        self._do(request, queryset, "cancelled", lambda job: cancel_job(job.pk))
+
+    @admin.action(description="Retry selected jobs that have ended", permissions=["change"])
+    def retry_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Repeat what ended jobs left undone."""
+        self._do(request, queryset, "retried", lambda job: run_job(job) if job.is_final else None)
+
+    def _do(
+        self, request: HttpRequest, jobs: QuerySet[Job], done: str, verb: Callable[[Job], object]
+    ) -> None:
+        """Do it to each job by itself, say in its log who asked, and tell the operator how it went."""
+        count = 0
+        for job in jobs.select_related("project"):
+            try:
+                verb(job)
+            except AmiError as error:
+                messages.error(request, f"{job}: {error.message}")
+                continue
+            count += 1
+            logs.write_one(
+                job.pk,
+                "admin.action",
+                f"Asked for in the admin by user {request.user.pk}: {done}.",
+                user_id=request.user.pk,
+            )
+        if count:
+            messages.success(request, f"{count} jobs {done}.")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The jobs alone: what hangs on them may be a million rows, and goes with them."""
+        names = [format_html("Job {}", str(job)) for job in objs]
+        needed = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
+        return names, {self.opts.verbose_name_plural: len(names)}, needed, []
+
+    def delete_model(self, request: HttpRequest, obj: Job) -> None:
+        """Cancel it first, and remove its queue."""
+        delete_job(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Each by itself."""
+        for job in queryset:
+            delete_job(job)

@@ -1,0 +1,147 @@
+"""The plans of the statements on the hot path, in a ledger of 100,000 rows: none may read it as a whole.
+
+Each statement is explained as it is really sent. Those on batches are good even while Postgres knows nothing
+of the rows yet; publishing begins after the ANALYZE with which collecting ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from ami.base.database import execute, rows
+from ami.jobs import ledger, transitions
+from ami.jobs.ledger import Failure
+from ami.jobs.lifecycle import publish
+from ami.jobs.models import Job
+from ami.jobs.states import ErrorCode, JobState, TaskState
+from ami.jobs.tests.ledger_rows import locked_task, write_rows
+from ami.jobs.tests.world import World
+
+pytestmark = pytest.mark.integration
+
+ROWS = 100_000
+BATCH = list(range(40_001, 40_051))
+"""The images of one reserve or post; also their place in the ledger."""
+
+
+@contextmanager
+def explained() -> Iterator[list[str]]:
+    """The plans of all statements on the ledger that the block sends."""
+    plans: list[str] = []
+
+    def explain(send: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if "jobs_jobtask" in sql and not sql.startswith("ANALYZE"):
+            with connection.cursor() as cursor:
+                cursor.cursor.execute(f"EXPLAIN {sql}", params)
+                plans.append("\n".join(line for (line,) in cursor.cursor.fetchall()))
+        return send(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        yield plans
+
+
+@pytest.fixture
+def job(light_world: World) -> Job:
+    """A running job of 100,000 pending rows, beside a small one."""
+    made = light_world.job(0)
+    write_rows(light_world.job(0).pk, 500, first_image=ROWS)
+    write_rows(made.pk, ROWS)
+    execute("UPDATE jobs_job SET status = 'STARTED', collected_at = now(), published_to = %s", [ROWS // 2])
+    return made
+
+
+def batch_ids(job: Job) -> list[int]:
+    """The row ids of the batch."""
+    found = rows(
+        "SELECT id FROM jobs_jobtask WHERE job_id = %s AND image_id = ANY(%s) ORDER BY id", [job.pk, BATCH]
+    )
+    return [row[0] for row in found]
+
+
+def run_batch_statements(job: Job) -> None:
+    """Everything that reserve, receive, save and the lease calls send for one batch."""
+    ids = batch_ids(job)
+    failure = Failure(locked_task(id=ids[0], job_id=job.pk, attempt=1), ErrorCode.WORKER_ERROR, "boom")
+    ledger.lock(job.pk, BATCH)
+    ledger.lock_many([(job.pk, image) for image in BATCH])
+    ledger.lease(ids, worker="w", seconds=1)
+    ledger.extend(ids, seconds=1)
+    ledger.release(ids)
+    ledger.give_back([(task, 1.0) for task in ids])
+    ledger.accept(ids, [1] * len(ids), worker="w", ms=[None] * len(ids))
+    ledger.mark_processed(ids, [0] * len(ids), [0] * len(ids))
+    ledger.fail([failure])
+    ledger.fail_deleted_captures(BATCH[:3], "gone")
+
+
+def test_a_batch_reads_its_own_rows_only(job: Job) -> None:
+    with explained() as plans:
+        run_batch_statements(job)
+        execute("ANALYZE jobs_jobtask")
+        run_batch_statements(job)
+    assert len(plans) >= 2 * 11
+    for plan in plans:
+        assert "Seq Scan on jobs_jobtask" not in plan, plan
+        assert "task_publish_order" not in plan, f"reads a whole job:\n{plan}"
+
+
+def test_publishing_reads_the_next_rows_in_order_and_no_others(job: Job) -> None:
+    execute("ANALYZE jobs_jobtask")
+    with explained() as plans:
+        found = publish._next_rows(job.pk, ROWS // 2, 5_000)
+        assert publish.unpublished_rows(job.pk)
+        execute("UPDATE jobs_job SET published_to = %s", [ROWS])
+        assert not publish.unpublished_rows(job.pk)
+    assert [row[0] for row in found[:2]] == [ROWS // 2 + 1, ROWS // 2 + 2]
+    assert len(plans) == 3
+    for plan in plans:
+        assert "Index Scan using task_publish_order" in plan, plan
+        assert "Sort" not in plan, plan
+
+
+def test_the_index_of_open_images_is_read_in_blocks_along_an_index(job: Job) -> None:
+    execute("ANALYZE jobs_jobtask")
+    with explained() as plans:
+        assert sum(1 for _ in publish._image_ids(job.pk, [TaskState.PENDING])) == ROWS
+    assert len(plans) == 6
+    assert "Index Scan using task_once_per_job" in plans[0], plans[0]
+
+
+def test_ending_a_small_job_does_not_read_the_rows_of_a_large_one(job: Job) -> None:
+    small = Job.objects.exclude(pk=job.pk).get()
+    with explained() as plans:
+        assert not transitions.finish(small.pk, 1, JobState.SUCCESS)
+        execute("UPDATE jobs_jobtask SET status = 2 WHERE job_id = %s", [small.pk])
+        execute("ANALYZE jobs_jobtask")
+        del plans[1:]
+        assert transitions.finish(small.pk, 1, JobState.SUCCESS)
+    assert len(plans) == 2
+    for plan in plans:
+        assert "Seq Scan on jobs_jobtask" not in plan, plan
+
+
+def updates() -> tuple[int, int]:
+    """Rows of the ledger updated so far, and those of them that stayed in their page and touched no index."""
+    rows("SELECT pg_stat_force_next_flush()")
+    found = rows("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'jobs_jobtask'")
+    return found[0][0], found[0][1]
+
+
+def test_the_life_of_a_row_touches_no_index(world: World) -> None:
+    job = world.job(0)
+    write_rows(job.pk, 1_000, first_image=BATCH[0])
+    before = updates()
+    ids = batch_ids(job)
+    ledger.lease(ids, worker="w", seconds=1)
+    ledger.extend(ids, seconds=1)
+    ledger.accept(ids, [1] * len(ids), worker="w", ms=[None] * len(ids))
+    ledger.mark_processed(ids, [0] * len(ids), [0] * len(ids))
+    after = updates()
+    changed, in_place = after[0] - before[0], after[1] - before[1]
+    assert changed == 4 * len(ids)
+    assert in_place / changed > 0.9
