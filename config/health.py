@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from redis import Redis
 
@@ -30,6 +31,18 @@ _FRESH_SECONDS = 1.0
 """Answers are shared for this long, so that nobody can make the servers busy by asking."""
 
 _NO_SUCH_JOB = 0
+
+
+class ProbeMiddleware:
+    """Answers probes before anything else: they come often, over plain HTTP, to any host name."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """`/livez` and `/readyz`; everything else goes on."""
+        probe = _PROBES.get(request.path_info)
+        return probe(request) if probe else self.get_response(request)
 
 
 @never_cache
@@ -129,5 +142,6 @@ CHECKS: dict[str, Callable[[], None]] = {
     "queue": _check_queue,
     "broker": _check_broker,
 }
+_PROBES: dict[str, Callable[[HttpRequest], HttpResponseBase]] = {"/livez": livez, "/readyz": readyz}
 _migrated = threading.Event()
 _recent = _Recent()

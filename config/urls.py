@@ -8,12 +8,9 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from ami.main.api.views.files import public_file
-from config.health import livez, readyz
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="api:api-root"), name="home"),
-    path("livez", livez, name="livez"),
-    path("readyz", readyz, name="readyz"),
     path(settings.ADMIN_URL, admin.site.urls),
     path("api/v2/", include("config.api")),
     path("media/<path:path>", public_file, name="media"),

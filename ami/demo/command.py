@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import django
 
+from ami.base.errors import AmiError
 from ami.demo.credentials import Credentials, load_credentials
 from ami.demo.errors import DemoError, WrongUse
 from ami.demo.options import Options, read_options
@@ -20,6 +21,7 @@ from ami.demo.screen import Screen
 from ami.demo.sheets import draw_sheets, missing_sheets
 from ami.embedded.errors import EmbeddedError
 from ami.embedded.stack import ADDRESSES, Stack
+from ami.worker.errors import WorkerError
 
 WATCH_SECONDS = 1.0
 
@@ -34,7 +36,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except WrongUse as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    except (DemoError, EmbeddedError) as error:
+    except (DemoError, EmbeddedError, AmiError, WorkerError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
 
@@ -86,7 +88,7 @@ def _images(options: Options, screen: Screen) -> Path:
     if options.images is not None:
         return options.images
     folder = options.data / "sheets"
-    if missing := missing_sheets(folder, options.count or 0):
+    if missing := missing_sheets(folder, options.count):
         with screen.step("Drawing light sheets") as step:
             draw_sheets(folder, missing, tell=lambda done: step.note(f"{done} of {len(missing)}"))
     return folder

@@ -14,6 +14,8 @@ from ami.demo.programs import ROOT
 from ami.main.images import SUFFIXES
 
 DRAWN_SHEETS = 12
+MOST_UNASKED = 500
+"""Images of a person's folder: they are copied, and a field season would fill the disk."""
 USUAL_PORT = 8000
 
 
@@ -24,8 +26,10 @@ class Options:
     data: Path
     images: Path | None
     """A person's own folder; None: the demo draws its captures."""
-    count: int | None
-    """How many captures; None: all of the folder."""
+    available: int
+    """How many images the folder has; 0 without a folder."""
+    count: int
+    """How many captures at most."""
     port: int
     once: bool
     json: Path | None
@@ -35,16 +39,18 @@ def read_options(arguments: Sequence[str] | None) -> Options:
     """Parse and check. Raises WrongUse; argparse itself ends the process with 2 for what it cannot parse."""
     given = _parser().parse_args(arguments)
     images: Path | None = given.images
+    available = 0
     if images is not None:
         images = images.expanduser().absolute()
-        _check_folder(images)
+        available = _count_images(images)
     json: Path | None = given.json
     if json is not None and not json.absolute().parent.is_dir():
         raise WrongUse(f"{json} cannot be written: {json.absolute().parent} is not a folder.")
     return Options(
         data=given.data.expanduser().absolute(),
         images=images,
-        count=given.count or (DRAWN_SHEETS if images is None else None),
+        available=available,
+        count=given.count or (DRAWN_SHEETS if images is None else MOST_UNASKED),
         port=_choose_port(given.port),
         once=given.once,
         json=json.absolute() if json else None,
@@ -64,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         "--count",
         type=_positive,
         metavar="N",
-        help=f"how many captures (default: {DRAWN_SHEETS} drawn ones, or all of DIR)",
+        help=f"how many captures (default: {DRAWN_SHEETS} drawn ones, or up to {MOST_UNASKED} of DIR)",
     )
     parser.add_argument(
         "--port",
@@ -99,15 +105,17 @@ def _port(text: str) -> int:
     return number
 
 
-def _check_folder(folder: Path) -> None:
+def _count_images(folder: Path) -> int:
     if not folder.exists():
         raise WrongUse(f"{folder} does not exist. Name a folder with JPEG or PNG images.")
     if not folder.is_dir():
         raise WrongUse(f"{folder} is not a folder. Name the folder with the images, not an image.")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise WrongUse(f"{folder} may not be read by you. Change its permissions, or copy the images.")
-    if not any(file.suffix.lower() in SUFFIXES for file in folder.rglob("*")):
+    count = sum(file.suffix.lower() in SUFFIXES for file in folder.rglob("*"))
+    if not count:
         raise WrongUse(f"There are no JPEG or PNG images in {folder}. Name a folder that has some.")
+    return count
 
 
 def _choose_port(wanted: int | None) -> int:

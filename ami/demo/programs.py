@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 POLL_SECONDS = 0.05
 STOP_SECONDS = 8.0
-"""For each program; a worker finishes and posts its batch first."""
+"""For a worker, which finishes and posts its batch first."""
+AT_ONCE = signal.SIGKILL
+"""For what keeps nothing in memory that matters: the next start takes up what was under way."""
 LAST_LINES = 15
 ALL_QUEUES = "results,jobs,health,default"
 
@@ -42,8 +44,7 @@ class Programs:
         self.start(
             "web",
             *("gunicorn", "--config", "config/gunicorn.py", "--bind", f"127.0.0.1:{port}"),
-            # At once: its callers, the workers, have been stopped before it.
-            stop_signal=signal.SIGQUIT,
+            stop_signal=AT_ONCE,
             WEB_CONCURRENCY=str(processes),
             WEB_THREADS=str(threads),
         )
@@ -68,6 +69,7 @@ class Programs:
             "celery",
             *("celery", "--app", "config.celery", "worker", "--beat", "--without-gossip", "--without-mingle"),
             *("--queues", ALL_QUEUES, "--concurrency", str(processes)),
+            stop_signal=AT_ONCE,
         )
 
     def start_worker(self, name: str, *arguments: str, url: str, token: str, label: str) -> None:
@@ -100,10 +102,6 @@ class Programs:
     def log(self, name: str) -> Path:
         """Where a program writes."""
         return self.logs / f"{name}.log"
-
-    def pid(self, name: str) -> int:
-        """The process id of a program."""
-        return self._group.pid(name)
 
     def kill(self, name: str) -> None:
         """Crash a program and its children; do not `watch` afterwards, which would report it."""

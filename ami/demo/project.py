@@ -38,7 +38,6 @@ class DemoCaptures:
     """The captures of one folder, as a set that jobs can be started on."""
 
     capture_set_id: int
-    station: str
     count: int
     imported: ImportReport
 
@@ -70,7 +69,7 @@ def set_up_project(credentials: Credentials) -> DemoProject:
     return DemoProject(id=project.pk, worker_token=token)
 
 
-def set_up_captures(project: DemoProject, folder: Path, *, station: str, limit: int | None) -> DemoCaptures:
+def set_up_captures(project: DemoProject, folder: Path, *, station: str, limit: int) -> DemoCaptures:
     """The images below `folder` as captures of a station of that name, and a capture set of exactly them.
 
     Damaged files become captures too: what the system does with them is worth seeing.
@@ -86,7 +85,7 @@ def set_up_captures(project: DemoProject, folder: Path, *, station: str, limit: 
         project_id=project.id, name=deployment.name, defaults={"method": CaptureSetMethod.MANUAL}
     )
     capture_set.images.set(chosen)
-    return DemoCaptures(capture_set.pk, deployment.name, len(chosen), report)
+    return DemoCaptures(capture_set.pk, len(chosen), report)
 
 
 def _account(email: str, password: str | None, **fields: object) -> User:

@@ -80,11 +80,14 @@ class Demo:
         )
 
     def _import(self, project: DemoProject) -> DemoCaptures:
-        own = self.options.images
-        station = str(own) if own else "Drawn light sheets"
+        options = self.options
+        station = str(options.images) if options.images else "Drawn light sheets"
         with self.screen.step("Captures") as step:
-            captures = set_up_captures(project, self.images, station=station, limit=self.options.count)
-            step.note(f"{captures.count} of {Path(captures.station).name}")
+            captures = set_up_captures(project, self.images, station=station, limit=options.count)
+            of = f" of {options.available} images in {self.images.name}" if options.images else ""
+            step.note(f"{captures.count}{of}")
+        if options.available > options.count:
+            self.screen.say("  To take more of the images, say so with --count.")
         return captures
 
     def _start_worker(self, project: DemoProject) -> PipelineConfigResponse:

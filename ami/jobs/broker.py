@@ -25,13 +25,13 @@ _local = threading.local()
 _down_until = 0.0
 
 
-def send(task: Task[Any, Any], *arguments: Any, delay: float = 0) -> bool:
+def send(task: Task[Any, Any], *arguments: Any, queue: str, delay: float = 0) -> bool:
     """Enqueue a task, to run after `delay` seconds; False when the broker did not take it. Never raises."""
     global _down_until
     if time.monotonic() < _down_until:
         return False
     try:
-        task.apply_async(arguments, countdown=delay, producer=_producer(), retry=False)
+        task.apply_async(arguments, queue=queue, countdown=delay, producer=_producer(), retry=False)
     except (KombuError, RedisError, OSError) as error:
         _down_until = time.monotonic() + LEAVE_ALONE_SECONDS
         _forget_producer()

@@ -27,25 +27,25 @@ def use_a_living_connection(**_: object) -> None:
     connection.close_if_unusable_or_obsolete()
 
 
-@shared_task(name="jobs.dispatch", queue="jobs")
+@shared_task(name="jobs.dispatch")
 def dispatch(job_id: int, **_: object) -> None:
     """One slice of collecting and publishing."""
     dispatch_job(job_id)
 
 
-@shared_task(name="jobs.save", queue="results")
+@shared_task(name="jobs.save")
 def save(inbox_id: int, **_: object) -> None:
     """Save one inbox row."""
     save_inbox_row(inbox_id)
 
 
-@shared_task(name="jobs.refresh", queue="results")
+@shared_task(name="jobs.refresh")
 def refresh(job_id: int, **_: object) -> None:
     """Project a job's progress and try to finish it."""
     refresh_job(job_id)
 
 
-@shared_task(name="jobs.health", queue="health", expires=60)
+@shared_task(name="jobs.health", expires=60)
 def health(check: str, **_: object) -> None:
     """Run one health check."""
     run_check(check)
@@ -56,15 +56,15 @@ class CeleryDispatcher:
 
     def dispatch(self, job_id: int, *, delay: float = 0) -> bool:
         """Enqueue a slice of dispatching."""
-        return send(dispatch, job_id, delay=min(delay, LONGEST_DELAY_SECONDS))
+        return send(dispatch, job_id, queue="jobs", delay=min(delay, LONGEST_DELAY_SECONDS))
 
     def save(self, inbox_ids: list[int]) -> bool:
         """Enqueue the saving of inbox rows."""
-        return all([send(save, inbox_id) for inbox_id in inbox_ids])
+        return all([send(save, inbox_id, queue="results") for inbox_id in inbox_ids])
 
     def refresh(self, job_id: int, *, delay: float = 0) -> bool:
         """Enqueue a refresh."""
-        return send(refresh, job_id, delay=delay)
+        return send(refresh, job_id, queue="results", delay=delay)
 
 
 install(CeleryDispatcher())

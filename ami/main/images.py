@@ -48,7 +48,7 @@ class ImageFacts:
 
 
 def read_facts(data: bytes) -> ImageFacts:
-    """The facts of a JPEG or PNG; decodes it, so a truncated file is noticed. Raises UnreadableImage."""
+    """The facts of a JPEG or PNG; reads it to the end, so damage is noticed. Raises UnreadableImage."""
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
@@ -56,9 +56,12 @@ def read_facts(data: bytes) -> ImageFacts:
                 raise UnreadableImage(
                     f"The image has {width} x {height} pixels; the limit is {settings.IMPORT_MAX_PIXELS}."
                 )
-            taken_at = _time_in_exif(image)
-            image.draft("L", (width // 8, height // 8))  # JPEG: reads every byte, but computes little
-            image.load()
+            taken_at = _time_in_exif(image.info.get("exif"))
+            if image.format == "PNG":
+                image.verify()  # reads every byte, decodes none: a small file can hold a huge picture
+            else:
+                image.draft("L", (width // 8, height // 8))  # reads every byte, but computes little
+                image.load()
     except UnidentifiedImageError:
         raise UnreadableImage("The file is not a JPEG or PNG image.") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
@@ -80,8 +83,8 @@ def time_in_name(name: str) -> datetime | None:
     return None
 
 
-def _time_in_exif(image: Image.Image) -> datetime | None:
-    for text, offset in _exif_times(image):
+def _time_in_exif(block: bytes | None) -> datetime | None:
+    for text, offset in _exif_times(block) if block else ():
         with suppress(ValueError):
             return datetime.strptime(f"{text}{offset}", "%Y:%m:%d %H:%M:%S%z")
         with suppress(ValueError):
@@ -89,10 +92,11 @@ def _time_in_exif(image: Image.Image) -> datetime | None:
     return None
 
 
-def _exif_times(image: Image.Image) -> Iterator[tuple[str, str]]:
+def _exif_times(block: bytes) -> Iterator[tuple[str, str]]:
     """Times and their offsets as text, the best first; a damaged EXIF block has none."""
+    exif = Image.Exif()
     try:
-        exif = image.getexif()
+        exif.load(block)
         details = exif.get_ifd(ExifTags.IFD.Exif)
     except (OSError, SyntaxError, ValueError, KeyError, struct.error):
         return

@@ -47,8 +47,8 @@ def capture_url(path: str, public_base_url: str, capture_id: int, base_url: str)
     if not path:
         return None
     if public_base_url:
-        url = f"{public_base_url.rstrip('/')}/{quote(path.lstrip('/'), safe=_KEEP)}"
-        return url if urlsplit(url).netloc else None
+        folder = _folder(public_base_url)
+        return f"{folder}{quote(path.lstrip('/'), safe=_KEEP)}" if folder else None
     expires = int(time.time()) + settings.MEDIA_LINK_SECONDS
     signature = _sign(capture_id, str(expires))
     return _LOCAL.format(base=base_url, key=capture_id, expires=expires, signature=signature)
@@ -78,6 +78,12 @@ def media_file(path: str) -> Path:
     if not found.is_relative_to(root) or not found.is_file():
         raise FileGone
     return found
+
+
+@lru_cache(maxsize=1024)
+def _folder(address: str) -> str | None:
+    """The address of a folder with its slash; None if it names no host."""
+    return f"{address.rstrip('/')}/" if urlsplit(address).netloc else None
 
 
 def _sign(capture_id: int, expires: str) -> str:

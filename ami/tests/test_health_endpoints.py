@@ -35,6 +35,11 @@ def test_liveness_asks_nobody(client: Client, django_assert_num_queries: DjangoA
     assert "no-cache" in response["Cache-Control"]
 
 
+def test_a_probe_needs_no_known_host_and_no_tls(client: Client, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT = ["ami.example.org"], True
+    assert client.get("/livez", headers={"host": "10.0.0.7"}).status_code == 200
+
+
 @pytest.mark.integration
 @pytest.mark.django_db
 def test_readiness_is_200_when_every_part_answers(client: Client) -> None:

@@ -21,15 +21,19 @@ class GuardsObjects(Protocol):
 
 
 class ObjectPermission(BasePermission):
-    """The default: open at the door, asked per object.
+    """The default: nobody creates without an account, and everything else is asked per object.
 
-    A view without `may()` is closed to everybody but superusers, so that a forgotten permission is a closed
-    door.
+    Who would create without an account is turned away before the body is read. A view without `may()` is
+    closed to everybody but superusers, so that a forgotten permission is a closed door.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Let everybody in where each object is guarded."""
-        return isinstance(view, GuardsObjects) or bool(request.user and request.user.is_superuser)
+        if not isinstance(view, GuardsObjects):
+            return bool(request.user and request.user.is_superuser)
+        if request.method in SAFE_METHODS or "pk" in view.kwargs:
+            return True
+        return bool(request.user and request.user.is_authenticated)
 
     def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
         """Ask the view."""

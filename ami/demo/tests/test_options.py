@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ami.demo.errors import WrongUse
-from ami.demo.options import DRAWN_SHEETS, read_options
+from ami.demo.options import DRAWN_SHEETS, MOST_UNASKED, read_options
 
 
 def test_without_images_some_are_drawn() -> None:
@@ -17,10 +17,12 @@ def test_without_images_some_are_drawn() -> None:
     assert options.count == DRAWN_SHEETS
 
 
-def test_all_images_of_a_folder_are_taken_unless_counted(tmp_path: Path) -> None:
+def test_images_in_folders_below_count_too(tmp_path: Path) -> None:
     (tmp_path / "night").mkdir()
     (tmp_path / "night" / "1.JPG").touch()
-    assert read_options(["--images", str(tmp_path)]).count is None
+    options = read_options(["--images", str(tmp_path)])
+    assert options.available == 1
+    assert options.count == MOST_UNASKED
     assert read_options(["--images", str(tmp_path), "--count", "3"]).count == 3
 
 

@@ -50,14 +50,14 @@ def test_worker_may_work_and_nothing_else() -> None:
 
 
 def test_damaged_images_become_captures_too(night: Path) -> None:
-    captures = set_up_captures(set_up_project(CREDENTIALS), night, station="Night", limit=None)
+    captures = set_up_captures(set_up_project(CREDENTIALS), night, station="Night", limit=9)
     assert captures.count == SourceImage.objects.count() == 3
     assert captures.imported.broken == []
 
 
 def test_captures_of_the_second_start_are_those_of_the_first(night: Path) -> None:
     project = set_up_project(CREDENTIALS)
-    first = set_up_captures(project, night, station="Night", limit=None)
+    first = set_up_captures(project, night, station="Night", limit=9)
     second = set_up_captures(project, night, station="Night", limit=2)
     assert first.capture_set_id == second.capture_set_id
     assert second.count == 2

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from ami.base.errors import AmiError
@@ -24,24 +24,51 @@ from ami.jobs.progress import overall
 EDITABLE = ("name",)
 """Everything else changes through the lifecycle only."""
 
+_STATE = ("status", "progress", "ledger")
+_WORK = (
+    "project",
+    "pipeline",
+    "job_type_key",
+    "dispatch_mode",
+    "source_image_collection",
+    "source_image_single",
+    "deployment",
+    "limit",
+    "shuffle",
+    "delay",
+    "created_by",
+)
+_TIMES = ("created_at", "updated_at", "scheduled_at", "started_at", "finished_at", "duration")
+_DISPATCH = (
+    "run",
+    "queue_epoch",
+    "collected_at",
+    "published_to",
+    "driver",
+    "driver_until",
+    "dispatch_seen",
+    "diagnostics",
+)
+_PARTS = {"jobtask": "images", "attempt": "failed attempts", "inboxentry": "inbox", "joblog": "log"}
+"""Models whose rows belong to a job, and what people call them."""
+
 
 class JobStageInline(admin.TabularInline):  # type: ignore[type-arg]
-    """The stages of a job, with their figures."""
+    """The stages of a job with their figures: a projection of the ledger, which nobody edits."""
 
     model = JobStage
     fields = readonly_fields = ("name", "status", "progress", "figures")
-    extra = 0
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Stages are a projection of the ledger."""
+        """Nobody."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Stages are a projection of the ledger."""
+        """Nobody."""
         return False
 
-    @admin.display(description="figures")
+    @admin.display
     def figures(self, stage: JobStage) -> str:
         """Name and value of each."""
         return ", ".join(f"{figure['name']}: {figure['value']}" for figure in stage.params)
@@ -74,55 +101,17 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     inlines = (JobStageInline,)
     actions = ("run_jobs", "cancel_jobs", "retry_jobs")
     fieldsets = (
-        (None, {"fields": ("name", "status", "progress", "ledger")}),
-        (
-            "Work",
-            {
-                "fields": (
-                    "project",
-                    "pipeline",
-                    "job_type_key",
-                    "dispatch_mode",
-                    "source_image_collection",
-                    "source_image_single",
-                    "deployment",
-                    "limit",
-                    "shuffle",
-                    "delay",
-                    "created_by",
-                )
-            },
-        ),
-        (
-            "Times",
-            {"fields": ("created_at", "updated_at", "scheduled_at", "started_at", "finished_at", "duration")},
-        ),
-        (
-            "Dispatch",
-            {
-                "classes": ("collapse",),
-                "fields": (
-                    "run",
-                    "queue_epoch",
-                    "collected_at",
-                    "published_to",
-                    "driver",
-                    "driver_until",
-                    "dispatch_seen",
-                    "diagnostics",
-                ),
-            },
-        ),
+        (None, {"fields": (*EDITABLE, *_STATE)}),
+        ("Work", {"fields": _WORK}),
+        ("Times", {"fields": _TIMES}),
+        ("Dispatch", {"classes": ("collapse",), "fields": _DISPATCH}),
     )
+    readonly_fields = (*_STATE, *_WORK, *_TIMES, *_DISPATCH)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """With their stages, read at once."""
         jobs: QuerySet[Job] = super().get_queryset(request)
         return jobs.prefetch_related("stages")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> Sequence[str]:
-        """All but the name."""
-        return [name for _, part in self.fieldsets for name in part["fields"] if name not in EDITABLE]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody: the API creates jobs."""
@@ -136,59 +125,49 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="look into")
     def ledger(self, job: Job) -> SafeString:
         """Links to what belongs to the job."""
-        parts = (
-            ("jobtask", "images"),
-            ("attempt", "failed attempts"),
-            ("inboxentry", "inbox"),
-            ("joblog", "log"),
-        )
         return format_html_join(
             " · ",
             '<a href="{}?job__id__exact={}">{}</a>',
-            ((reverse(f"admin:jobs_{model}_changelist"), job.pk, words) for model, words in parts),
+            ((reverse(f"admin:jobs_{model}_changelist"), job.pk, words) for model, words in _PARTS.items()),
         )
 
     @admin.action(description="Run selected jobs", permissions=["change"])
     def run_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """Submit created jobs and repeat ended ones."""
-        self._do(request, queryset, "run", lambda job: run_job(job))
+        self._ask(request, queryset, "run", run_job)
 
     @admin.action(description="Cancel selected jobs", permissions=["change"])
     def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """End jobs that have not ended."""
-        self._do(request, queryset, "cancelled", lambda job: cancel_job(job.pk))
+        self._ask(request, queryset, "cancel", lambda job: cancel_job(job.pk))
 
     @admin.action(description="Retry selected jobs that have ended", permissions=["change"])
     def retry_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """Repeat what ended jobs left undone."""
-        self._do(request, queryset, "retried", lambda job: run_job(job) if job.is_final else None)
+        self._ask(request, queryset, "retry", lambda job: run_job(job) if job.is_final else None)
 
-    def _do(
-        self, request: HttpRequest, jobs: QuerySet[Job], done: str, verb: Callable[[Job], object]
+    def _ask(
+        self, request: HttpRequest, jobs: QuerySet[Job], verb: str, carry_out: Callable[[Job], object]
     ) -> None:
-        """Do it to each job by itself, say in its log who asked, and tell the operator how it went."""
-        count = 0
-        for job in jobs.select_related("project"):
+        """Do it to each job by itself; its log says who asked, and the operator hears what went wrong."""
+        done = 0
+        for job in jobs:
+            user = request.user.pk
+            sentence = f"User {user} asked in the admin: {verb}."
+            logs.write_one(job.pk, "job.asked_in_admin", sentence, user_id=user)
             try:
-                verb(job)
+                carry_out(job)
             except AmiError as error:
                 messages.error(request, f"{job}: {error.message}")
-                continue
-            count += 1
-            logs.write_one(
-                job.pk,
-                "admin.action",
-                f"Asked for in the admin by user {request.user.pk}: {done}.",
-                user_id=request.user.pk,
-            )
-        if count:
-            messages.success(request, f"{count} jobs {done}.")
+            else:
+                done += 1
+        messages.info(request, f"{verb.capitalize()}: done for {done} of {len(jobs)} selected jobs.")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """The jobs alone: what hangs on them may be a million rows, and goes with them."""
-        names = [format_html("Job {}", str(job)) for job in objs]
-        needed = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
-        return names, {self.opts.verbose_name_plural: len(names)}, needed, []
+        names = [str(job) for job in objs]
+        forbidden = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
+        return names, {self.opts.verbose_name_plural: len(names)}, forbidden, []
 
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
         """Cancel it first, and remove its queue."""

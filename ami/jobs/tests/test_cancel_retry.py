@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 from pytest_django.fixtures import Settings
 
 from ami.base.database import execute, rows
@@ -285,6 +285,25 @@ def test_a_clean_up_and_a_retry_at_once_leave_the_new_queue_alone(world: World) 
     world.dispatch(job)
     world.work_off(job)
     world.assert_ended_exactly(job, 2)
+
+
+def test_a_clean_up_holds_off_a_retry_and_nobody_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = world.started_job(1)
+    transitions.cancel(job.pk)
+    delete = TaskQueueManager.delete
+
+    def hit_and_delete(queue: TaskQueueManager, job_id: int) -> bool:
+        hit("test.row_is_held")
+        return delete(queue, job_id)
+
+    monkeypatch.setattr(TaskQueueManager, "delete", hit_and_delete)
+
+    def look() -> None:
+        rows("SELECT 1 FROM jobs_job FOR KEY SHARE NOWAIT")  # what a post needs
+        with pytest.raises(OperationalError, match="could not obtain lock"):
+            rows("SELECT 1 FROM jobs_job FOR NO KEY UPDATE NOWAIT")  # what a retry needs
+
+    assert overtaken("test.row_is_held", partial(clean_up, job.pk, 1), look)
 
 
 def test_a_deleted_job_takes_its_queue_along_and_leaves_its_predictions(world: World) -> None:

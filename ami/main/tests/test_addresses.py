@@ -108,3 +108,42 @@ def test_a_query_of_nonsense_is_never_a_500(people: People, query: str) -> None:
     for value in ["%00", "9" * 40, "-1", "1.5", "%F0%9F", "'", ""]:
         path = query.replace("{p}", str(people.project.pk)).replace("{}", value)
         assert client.get(f"/api/v2/{path}").status_code < 500, path
+
+
+ROUTES = [
+    "projects/",
+    "deployments/",
+    "deployments/devices/",
+    "deployments/sites/",
+    "captures/?project_id={p}",
+    "captures/collections/",
+    "captures/upload/",
+    "projects/{p}/pipelines/",
+    "projects/{p}/members/",
+    "ml/pipelines/",
+    "ml/algorithms/",
+    "ml/labels/",
+    "ml/processing_services/?project_id={p}",
+    "detections/?project_id={p}",
+    "classifications/?project_id={p}",
+    "taxa/",
+    "jobs/",
+    "users/",
+]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_list_has_a_page_for_people_and_says_what_it_can(people: People, route: str) -> None:
+    path = f"/api/v2/{route.replace('{p}', str(people.project.pk))}"
+    client = people.client("superuser")
+    page = client.get(path, headers={"accept": "text/html"})
+    assert page.status_code == 200
+    assert page["Content-Type"].startswith("text/html")
+    assert client.options(path).status_code == 200
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_stranger_who_writes_is_turned_away_before_the_body_is_read(people: People, route: str) -> None:
+    path = f"/api/v2/{route.replace('{p}', str(people.project.pk))}"
+    response = people.client("anonymous").post(path, b"{" * 10_000, content_type="application/json")
+    assert response.status_code in (401, 405)

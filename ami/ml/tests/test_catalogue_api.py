@@ -67,7 +67,8 @@ SERVICE = [
 
 
 def test_a_pipeline_has_the_shape_of_the_contract(people: People) -> None:
-    named = make_algorithm(name="B", task_type="classification", category_map=make_category_map("a", "b", "c"))
+    labels = make_category_map("a", "b", "c")
+    named = make_algorithm(name="B", task_type="classification", category_map=labels)
     pipeline = make_pipeline(people.project, algorithms=[make_algorithm(name="A"), named])
     service = make_service(people.project, pipeline)
     item = people.client("anonymous").get(f"{PIPELINES}?project_id={people.project.pk}").json()["results"][0]
@@ -152,8 +153,16 @@ def test_categories_are_a_page_of_their_own(people: People) -> None:
     algorithm = make_algorithm(category_map=category_map)
     item = people.client("anonymous").get(LABELS).json()["results"][0]
     assert list(item) == [
-        "id", "labels", "data", "algorithms", "version", "uri", "created_at", "updated_at", "user_permissions",
-    ]  # fmt: skip
+        "id",
+        "labels",
+        "data",
+        "algorithms",
+        "version",
+        "uri",
+        "created_at",
+        "updated_at",
+        "user_permissions",
+    ]
     assert item["labels"] == ["a", "b"]
     assert item["algorithms"] == [f"http://testserver{ALGORITHMS}{algorithm.pk}/"]
 

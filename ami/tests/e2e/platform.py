@@ -69,8 +69,6 @@ class Platform:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name in ("celery", "web"):
-            self.programs.kill(name)  # an orderly stop takes seconds, and nobody needs their data any more
         self._resources.close()
 
     def call(

@@ -19,8 +19,8 @@ from ami.users.tests.factories import make_user
 
 pytestmark = pytest.mark.integration
 
-OF_JOBS = [JobTask, Attempt, InboxEntry, JobLog]
-READ_ONLY = [*OF_JOBS]
+OF_JOBS: list[Any] = [JobTask, Attempt, InboxEntry, JobLog]
+"""Models whose rows belong to a job."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def job(light_world: World) -> Job:
     return job
 
 
-def page(model: type[Any], name: str = "changelist", *args: Any) -> str:
+def page(model: Any, name: str = "changelist", *args: Any) -> str:
     """The address of an admin page."""
     return reverse(f"admin:jobs_{model._meta.model_name}_{name}", args=args)
 
@@ -56,9 +56,7 @@ def ask(operator: Client, action: str, *jobs: Job) -> str:
 
 
 @pytest.mark.parametrize("model", [Job, *OF_JOBS])
-def test_every_list_shows_its_rows_and_every_row_its_page(
-    operator: Client, job: Job, model: type[Any]
-) -> None:
+def test_every_list_shows_its_rows_and_every_row_its_page(operator: Client, job: Job, model: Any) -> None:
     shown = operator.get(page(model))
     assert shown.status_code == 200
     row = model.objects.order_by("-pk")[0]
@@ -68,7 +66,7 @@ def test_every_list_shows_its_rows_and_every_row_its_page(
 
 @pytest.mark.parametrize("model", [Job, *OF_JOBS])
 def test_a_list_costs_the_same_however_many_rows_it_shows(
-    operator: Client, light_world: World, job: Job, model: type[Any]
+    operator: Client, light_world: World, job: Job, model: Any
 ) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -115,14 +113,12 @@ def test_the_name_of_a_job_may_change_and_nothing_else(operator: Client, job: Jo
 
 
 @pytest.mark.parametrize("model", [Job, *OF_JOBS])
-def test_nothing_is_added_by_hand(operator: Client, job: Job, model: type[Any]) -> None:
+def test_nothing_is_added_by_hand(operator: Client, job: Job, model: Any) -> None:
     assert operator.get(page(model, "add")).status_code == 403
 
 
 @pytest.mark.parametrize("model", OF_JOBS)
-def test_rows_of_jobs_are_neither_changed_nor_deleted_by_hand(
-    operator: Client, job: Job, model: type[Any]
-) -> None:
+def test_rows_of_jobs_are_neither_changed_nor_deleted_by_hand(operator: Client, job: Job, model: Any) -> None:
     row = model.objects.order_by("-pk")[0]
     assert operator.post(page(model, "change", row.pk), {"run": 99, "level": "x"}).status_code == 403
     assert operator.post(page(model, "delete", row.pk), {"post": "yes"}).status_code == 403
@@ -138,7 +134,7 @@ def test_staff_without_permissions_see_no_jobs(light_world: World, client: Clien
 
 @pytest.mark.parametrize("model", OF_JOBS)
 def test_rows_are_found_by_the_number_of_their_job(
-    operator: Client, light_world: World, job: Job, model: type[Any]
+    operator: Client, light_world: World, job: Job, model: Any
 ) -> None:
     found = operator.get(page(model), {"q": str(job.pk)}).context["cl"].result_count
     assert found == model.objects.filter(job=job).count() > 0

@@ -147,7 +147,9 @@ class CaptureDetailSerializer(CaptureSerializer):
         path = attrs.get("path", getattr(self.instance, "path", ""))
         same = SourceImage.objects.filter(deployment=deployment, path=path) if deployment else []
         if any(capture != self.instance for capture in same):
-            raise serializers.ValidationError({"path": ["The deployment has a capture of this path already."]})
+            raise serializers.ValidationError(
+                {"path": ["The deployment has a capture of this path already."]}
+            )
         if "timestamp" in attrs:
             attrs["timestamp"] = in_zone(attrs["timestamp"], deployment.zone if deployment else UTC)
         return attrs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Max, Min, OuterRef, Q, QuerySet, Subquery
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
@@ -16,7 +16,7 @@ from ami.main.api.serializers.deployment import (
 )
 from ami.main.api.viewsets import ProjectScopedViewSet
 from ami.main.models import Deployment, Device, Project, Site, SourceImage
-from ami.main.related import recent_jobs
+from ami.main.related import count_of, recent_jobs
 
 _captures = SourceImage.objects.filter(deployment=OuterRef("pk")).order_by().values("deployment")
 
@@ -39,7 +39,7 @@ class DeploymentViewSet(ProjectScopedViewSet[Deployment], ModelViewSet[Deploymen
             super()
             .get_queryset()
             .annotate(
-                captures_count=Subquery(_captures.annotate(n=Count("pk")).values("n")),
+                captures_count=count_of(SourceImage.objects.all(), "deployment"),
                 first_date=Subquery(_captures.annotate(first=Min("timestamp")).values("first")),
                 last_date=Subquery(_captures.annotate(last=Max("timestamp")).values("last")),
             )

@@ -12,6 +12,7 @@ from ami.main.images import CONTENT_TYPES
 from ami.main.media import FileGone, check_link, media_file
 from ami.main.models import SourceImage
 
+_CONTENT_TYPES = {**CONTENT_TYPES, ".gif": "image/gif", ".webp": "image/webp"}
 PUBLIC_FOLDERS = ("projects/", "deployments/", "users/")
 """Pictures of projects, stations and people; everything else in the storage belongs to some project."""
 
@@ -43,7 +44,7 @@ def public_file(_request: HttpRequest, path: str) -> HttpResponseBase:
 
 def _file(path: str, *, max_age: int, scope: str) -> FileResponse:
     file = media_file(path)
-    content_type = CONTENT_TYPES.get(file.suffix.lower(), "application/octet-stream")
+    content_type = _CONTENT_TYPES.get(file.suffix.lower(), "application/octet-stream")
     headers = {"Cache-Control": f"{scope}, max-age={max_age}", "X-Content-Type-Options": "nosniff"}
     return FileResponse(file.open("rb"), content_type=content_type, headers=headers)
 
