@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, DefaultRouter
 
+from ami.jobs.api.uploads import ProcessedUploadViewSet
 from ami.jobs.api.views import JobViewSet
 from ami.main.api.views.capture_sets import CaptureSetViewSet
 from ami.main.api.views.captures import CaptureViewSet
@@ -15,7 +16,6 @@ from ami.main.api.views.files import capture_file
 from ami.main.api.views.projects import MemberViewSet, ProjectViewSet
 from ami.main.api.views.status import SummaryView
 from ami.main.api.views.taxa import TaxonViewSet
-from ami.main.api.views.uploads import UploadViewSet
 from ami.ml.api.views.pipelines import (
     AlgorithmViewSet,
     CategoryMapViewSet,
@@ -50,7 +50,7 @@ router.register("projects", ProjectViewSet, basename="project")
 router.register("deployments/devices", DeviceViewSet, basename="device")
 router.register("deployments/sites", SiteViewSet, basename="site")
 router.register("deployments", DeploymentViewSet, basename="deployment")
-router.register("captures/upload", UploadViewSet, basename="upload")
+router.register("captures/upload", ProcessedUploadViewSet, basename="upload")
 router.register("captures/collections", CaptureSetViewSet, basename="sourceimagecollection")
 router.register("captures", CaptureViewSet, basename="sourceimage")
 

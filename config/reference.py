@@ -12,8 +12,9 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "settings
 
 HEAD = """# Settings
 
-Every setting is an environment variable of the same name; `<NAME>_FILE` names a file that holds the value instead,
-which is how container platforms hand over secrets. Nonsense is refused at start (`manage.py check`).
+Every setting is an environment variable of the same name; `<NAME>_FILE` names a file that holds the value
+instead, which is how container platforms hand over secrets. Nonsense is refused at start
+(`manage.py check`).
 
 This page is generated from `config/settings/base.py` by `python -m config.reference`.
 

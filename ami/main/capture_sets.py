@@ -57,6 +57,25 @@ def populate(capture_set: SourceImageCollection) -> int:
     return added
 
 
+def refresh_full_sets(project_id: int) -> None:
+    """Bring the `full` sets of a project up to date after captures arrived. Safe to run twice."""
+    for capture_set in SourceImageCollection.objects.filter(
+        project_id=project_id, method=CaptureSetMethod.FULL, kwargs={}
+    ).order_by("pk"):
+        populate(capture_set)
+
+
+def add_to_full_sets(capture: SourceImage) -> None:
+    """Put one new capture into the `full` sets of its project. Safe to run twice."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO main_sourceimagecollection_images (sourceimagecollection_id, sourceimage_id)
+            SELECT id, %s FROM main_sourceimagecollection
+            WHERE project_id = %s AND method = 'full' AND kwargs = '{}'::jsonb ON CONFLICT DO NOTHING""",
+            [capture.pk, capture.project_id],
+        )
+
+
 def add_capture(capture_set: SourceImageCollection, capture: SourceImage) -> int:
     """Put one capture of the same project into a set; returns the size of the set."""
     if capture.project_id != capture_set.project_id:

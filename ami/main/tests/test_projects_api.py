@@ -136,6 +136,7 @@ def test_whoever_is_logged_in_makes_projects_and_manages_them(people: People, wh
         assert project.owner == people.user(who)
         assert response.json()["feature_flags"]["tags"] is True
         assert response.json()["user_permissions"] == ["update", "delete"]
+        assert response.json()["deployments_count"] == len(response.json()["deployments"]) == 1
 
 
 def test_a_new_project_has_what_every_project_needs() -> None:

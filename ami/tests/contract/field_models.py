@@ -22,11 +22,13 @@ SLUGS = [SLUG, "moth_binary", "insect_orders_2025", *(f"region_{n}_moths_2024" f
 """Ten pipelines, as many as a worker always registers."""
 
 
-def registration(name: str, species_labels: Sequence[str] = SPECIES_LABELS) -> dict[str, Any]:
+def registration(
+    name: str, slugs: Sequence[str] = SLUGS, species_labels: Sequence[str] = SPECIES_LABELS
+) -> dict[str, Any]:
     """The whole body: ten pipelines, of which the algorithms repeat."""
     return {
         "processing_service_name": name,
-        "pipelines": [pipeline(slug, species_labels) for slug in SLUGS],
+        "pipelines": [pipeline(slug, species_labels) for slug in slugs],
     }
 
 

@@ -58,9 +58,9 @@ class Platform:
         return PullWorker(self.base, self.worker_token, predict)
 
     def registered_worker(self, predict: Predict = see_by_turns) -> PullWorker:
-        """A worker that has announced its pipelines."""
+        """A worker that has announced the pipeline that most tests run."""
         worker = self.worker(predict)
-        worker.register(self.project.pk, registration(SERVICE))
+        worker.register(self.project.pk, registration(SERVICE, [SLUG]))
         return worker
 
     def captures(self, count: int, broken: int = 0) -> list[SourceImage]:

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from ami.ml.models import Algorithm, Pipeline, ProcessingService
-from ami.tests.contract.field_models import SLUGS, registration
+from ami.tests.contract.field_models import SLUG, SLUGS, registration
 from ami.tests.contract.platform import SERVICE, Platform
 from ami.tests.contract.worker import PullWorker
 from ami.users.roles import Role
@@ -50,7 +50,7 @@ def test_r2_a_worker_that_restarts_registers_again_and_changes_nothing(platform:
 
 def test_r2_a_category_map_of_a_real_model_is_taken(platform: Platform) -> None:
     labels = [f"Genus species{number}" for number in range(29_176)]
-    platform.worker().register(platform.project.pk, registration(SERVICE, labels))
+    platform.worker().register(platform.project.pk, registration(SERVICE, [SLUG], labels))
     species = Algorithm.objects.get(key="panama_species_classifier_2024")
     assert species.category_map is not None
     assert species.category_map.labels == labels

@@ -34,13 +34,13 @@ def test_a_job_is_worked_off_to_success(platform: Platform, worker: PullWorker) 
 
 def test_two_workers_drain_two_jobs_and_no_image_is_done_twice(platform: Platform) -> None:
     workers = [platform.registered_worker(), platform.registered_worker()]
-    jobs = [platform.start_job(images=40), platform.start_job(images=40)]
+    jobs = [platform.start_job(images=24), platform.start_job(images=24)]
     stop = threading.Event()
 
     def go_on(worker: PullWorker) -> int:
         done = 0
         while not stop.is_set():
-            done += worker.work(SLUGS, batch_size=7)
+            done += worker.work(SLUGS, batch_size=5)
         return done
 
     with platform.background_at_work(), ThreadPoolExecutor(2) as pool:
@@ -51,8 +51,8 @@ def test_two_workers_drain_two_jobs_and_no_image_is_done_twice(platform: Platfor
         finally:
             stop.set()
         done = [future.result(20) for future in running]
-    assert sum(done) <= 80
+    assert sum(done) <= 48
     for job_id in jobs:
         assert platform.job(job_id)["status"] == "SUCCESS"
-        assert platform.figures(job_id)["processed"] == 40
+        assert platform.figures(job_id)["processed"] == 24
         assert platform.figures(job_id)["failed"] == 0

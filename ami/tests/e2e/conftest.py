@@ -1,10 +1,10 @@
-"""Platforms for the tests of the whole system: one a module, because starting one takes seconds."""
+"""Platforms for the tests of the whole system; few, because starting one takes seconds."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,20 +30,22 @@ def template_database() -> Iterator[Database]:
     template.drop()
 
 
-@pytest.fixture(scope="module")
-def start_platform(
-    template_database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., Platform]]:
-    """Starts a platform with these settings (as keyword arguments) for the tests of a module."""
-    with ExitStack() as resources:
+@contextmanager
+def running_platform(template: Database, folder: Path, **settings: str) -> Iterator[Platform]:
+    """A platform with a copy of the template and these settings as environment variables."""
+    database = template.copy(f"e2e_{os.getpid()}_{folder.name}")
+    try:
+        with Platform(folder, database, **settings) as platform:
+            yield platform
+    finally:
+        database.drop()
 
-        def start(**settings: str) -> Platform:
-            folder = tmp_path_factory.mktemp("platform")
-            database = template_database.copy(f"e2e_{os.getpid()}_{folder.name}")
-            resources.callback(database.drop)
-            return resources.enter_context(Platform(folder, database, **settings))
 
-        yield start
+@pytest.fixture(scope="session")
+def platform(template_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The platform that tests share; each makes a project of its own."""
+    with running_platform(template_database, tmp_path_factory.mktemp("platform")) as platform:
+        yield platform
 
 
 @pytest.fixture

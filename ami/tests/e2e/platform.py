@@ -101,6 +101,15 @@ class Platform:
         )
         return [row[0] for row in rows]
 
+    @contextmanager
+    def without_nats(self) -> Iterator[None]:
+        """NATS is down until the block ends, however it ends; its streams survive."""
+        self.stack.nats.stop()
+        try:
+            yield
+        finally:
+            self.stack.nats.start()
+
     def flush_redis(self) -> None:
         """Lose everything that Redis holds: pending sets, cache, Celery's queue."""
         with redis.Redis.from_url(self.environment["REDIS_URL"]) as client:

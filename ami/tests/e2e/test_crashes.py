@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ami.tests.e2e.conftest import running_platform
+from ami.tests.e2e.database import Database
+from ami.tests.e2e.made_up import TwoBoxes
 from ami.tests.e2e.platform import Platform
 from ami.tests.e2e.project import Project
 
@@ -31,18 +34,24 @@ def failpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def platform(start_platform: Callable[..., Platform], failpoints: Path) -> Platform:
+def crashing_platform(
+    template_database: Database, tmp_path_factory: pytest.TempPathFactory, failpoints: Path
+) -> Iterator[Platform]:
     """A platform in which the process that first comes to one of the points kills itself there."""
-    return start_platform(
+    with running_platform(
+        template_database,
+        tmp_path_factory.mktemp("crashing"),
         AMI_FAILPOINTS=",".join(f"{point}=crash*1" for point in IN_CELERY + IN_WEB),
         AMI_FAILPOINT_DIR=str(failpoints),
         NATS_TASK_TTR="2",
-    )
+    ) as platform:
+        yield platform
 
 
 def test_job_ends_exact_although_its_processes_are_killed_at_every_step(
-    platform: Platform, project: Project, failpoints: Path
+    crashing_platform: Platform, failpoints: Path
 ) -> None:
+    project = Project.create(crashing_platform, TwoBoxes())
     project.upload_blank(IMAGES)
     job = project.work_off(project.start_job())
     project.assert_exact(job, IMAGES)

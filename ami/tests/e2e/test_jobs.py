@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from ami.worker.sheets import make_sheet
 
 SHEET = (480, 360)
 INSECTS = 6
-
-
-@pytest.fixture(scope="module")
-def platform(start_platform: Callable[..., Platform]) -> Platform:
-    """A platform with its usual lease."""
-    return start_platform()
 
 
 @pytest.fixture

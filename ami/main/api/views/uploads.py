@@ -98,5 +98,4 @@ class UploadViewSet(
         raise InvalidInput("Uploads are not processed at once here; start a job for the capture.")
 
     def process(self, upload: SourceImageUpload) -> None:
-        """Start a job for the capture; the layer of jobs, above, knows how."""
-        raise NotImplementedError
+        """Start a job for the capture; called only after `check_processing` let it pass."""
