@@ -112,7 +112,7 @@ def test_after_a_shutdown_nothing_is_left_and_the_next_call_starts_anew() -> Non
 
 def test_a_farewell_that_hangs_does_not_hold_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = threading.Event()
-    monkeypatch.setattr(event_loop, "_farewells", [lambda: _never(gone)])
+    monkeypatch.setattr(event_loop, "_farewells", [*event_loop._farewells, lambda: _never(gone)])
     monkeypatch.setattr(event_loop, "_SHUTDOWN_SECONDS", 0.2)
     event_loop.run(_answer, 1.0)
     begun = time.monotonic()

@@ -66,17 +66,16 @@ class Project:
 
     def reserve(self, job_id: int, count: int) -> list[dict[str, Any]]:
         """Tasks for a worker, as many as there are now; fails if the server does not answer 200."""
-        response = self.try_reserve(job_id, count)
-        assert response.status_code == 200, response.text
-        tasks: list[dict[str, Any]] = response.json()["tasks"]
-        return tasks
+        return _tasks(self.try_reserve(job_id, count))
 
     def hold(self, job_id: int, count: int) -> list[dict[str, Any]]:
-        """Exactly so many tasks, waiting until the job has been published that far."""
+        """Exactly so many tasks, waiting until there are as many, and until the queue can be reached."""
         held: list[dict[str, Any]] = []
 
         def complete() -> bool:
-            held.extend(self.reserve(job_id, count - len(held)))
+            response = self.try_reserve(job_id, count - len(held))
+            if response.status_code != 503:
+                held.extend(_tasks(response))
             return len(held) == count
 
         self.platform.wait_until(complete, f"{count} tasks of job {job_id} can be reserved")
@@ -129,6 +128,12 @@ class Project:
         headers = {"Authorization": f"Token {self.platform.worker_token}"}
         url = f"{self.platform.url}/api/v2{path}"
         return requests.post(url, json=body, headers=headers, timeout=PATIENCE_SECONDS)
+
+
+def _tasks(response: requests.Response) -> list[dict[str, Any]]:
+    assert response.status_code == 200, response.text
+    tasks: list[dict[str, Any]] = response.json()["tasks"]
+    return tasks
 
 
 PROCESSED, FAILED, CANCELLED = 2, 3, 4
