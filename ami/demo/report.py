@@ -99,10 +99,8 @@ class Report:
         colour = COLOURS.get(job.status, "default")
         screen.say(f"\n[bold {colour}]{job.status}[/]{seconds}: {numbers}")
         for failure in self.failures[:FAILURES_SHOWN]:
-            screen.say(
-                f"  [red]failed[/]    {escape(f'{failure.capture}: {failure.reason or failure.meaning}')}"
-            )
-        if more := len(self.failures) - FAILURES_SHOWN:
-            screen.say(f"  and {more} more") if more > 0 else None
+            screen.item("failed", f"{failure.capture}: {failure.reason or failure.meaning}", "red")
+        if (more := len(self.failures) - FAILURES_SHOWN) > 0:
+            screen.say(f"  and {more} more; --json FILE lists them all")
         for name, reason in self.left_out[:FAILURES_SHOWN]:
-            screen.say(f"  [yellow]left out[/]  {escape(f'{name}: {reason}')}")
+            screen.item("left out", f"{name}: {reason}", "yellow")

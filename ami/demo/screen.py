@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.status import Status
 
@@ -79,6 +80,14 @@ class Screen:
     def say(self, text: str = "") -> None:
         """A line, in rich's markup; the terminal wraps long ones, so that they can be copied whole."""
         self._console.print(text, soft_wrap=True)
+
+    def item(self, word: str, text: str, colour: str) -> None:
+        """One of several findings: a coloured word and a sentence, which is wrapped between its words."""
+        line = f"[{colour}]{word}[/] {escape(text)}"
+        if self._moves:
+            self._console.print(Padding(line, (0, 0, 0, 2)))
+        else:
+            self.say(f"  {line}")
 
     def table(self, rows: Sequence[tuple[str, str]]) -> None:
         """Words and what belongs to them, in two columns; nothing is cut."""

@@ -177,7 +177,7 @@ class Connection:
                 reconnected_cb=self._on_connected,
                 closed_cb=self._on_closed,
             )
-        except (NatsError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait for a connection must learn it
             await self._on_error(error)
         else:
             await self._on_connected()

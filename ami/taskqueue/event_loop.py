@@ -13,6 +13,7 @@ import os
 import selectors
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -56,7 +57,8 @@ class LoopThread:
 
     def abandon(self) -> None:
         """Make sure that nothing this (forked) process does can reach the parent's selector."""
-        self._selector.close()
+        with suppress(OSError):  # some systems do not inherit it in the first place
+            self._selector.close()
 
     def _work(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -118,7 +118,8 @@ class MemoryTaskQueue:
         if stream is None:
             return None
         waiting = len(stream.messages) - stream.leased
-        return ConsumerState(waiting=waiting, leased=stream.leased, redelivered=stream.redelivered)
+        is_full = stream.leased >= self._max_ack_pending
+        return ConsumerState(waiting, stream.leased, stream.redelivered, is_full)
 
     def message_count(self, job_id: int) -> int | None:
         stream = self._find(job_id)

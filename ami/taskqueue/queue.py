@@ -12,7 +12,7 @@ import structlog
 
 from ami.taskqueue import inspection, publishing, reserving, settling, streams
 from ami.taskqueue.config import QueueConfig, from_settings
-from ami.taskqueue.errors import QueueError, QueueUnavailable
+from ami.taskqueue.errors import QueueError
 from ami.taskqueue.inspection import StreamSnapshot
 from ami.taskqueue.messages import ReservedMessage, TaskMessage
 from ami.taskqueue.publishing import PublishWindow
@@ -88,12 +88,10 @@ class TaskQueueManager:
         pulls = [Pull(request, self.config.max_ack_pending) for request in requests if request.count > 0]
         if not pulls:
             return []
-        failure: QueueUnavailable | None = None
+        failure: QueueError | None = None
         try:
-            self._runtime.call(
-                lambda connection: reserving.reserve(connection, self.config, pulls), seconds=timeout
-            )
-        except QueueUnavailable as error:
+            self._runtime.call(lambda connection: reserving.reserve(connection, pulls), seconds=timeout)
+        except QueueError as error:
             failure = error
         messages = [message for pull in pulls for message in pull.messages]
         if failure is not None and not messages:

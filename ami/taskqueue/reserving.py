@@ -17,7 +17,6 @@ from nats.aio.msg import Msg
 
 from ami.taskqueue import streams
 from ami.taskqueue.client import Connection
-from ami.taskqueue.config import QueueConfig
 from ami.taskqueue.messages import ReservedMessage, decode
 from ami.taskqueue.names import DeliveryRef, consumer_name, parse_ack_subject, stream_name
 
@@ -25,6 +24,7 @@ logger = structlog.get_logger(__name__)
 
 _STATUS_HEADER = "Status"
 _QUIET_SECONDS = 0.02  # silence after which an unfinished pull is looked into
+_LONG_QUIET_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Pull:
             self.ended.set()
 
 
-async def reserve(connection: Connection, config: QueueConfig, pulls: Sequence[Pull]) -> None:
+async def reserve(connection: Connection, pulls: Sequence[Pull]) -> None:
     """Fill the pulls with what their jobs have to hand out now; nothing waits for messages to come.
 
     What arrived stays in the pulls even when this raises. Messages that cannot be understood are
@@ -75,35 +75,41 @@ async def reserve(connection: Connection, config: QueueConfig, pulls: Sequence[P
             await stack.enter_async_context(connection.subscribed(inbox, pull.on_message))
             body = orjson.dumps({"batch": pull.batch, "no_wait": True})
             await connection.client.publish(_pull_subject(pull.request), body, inbox)
-        await asyncio.gather(*(_finished(connection, config, pull) for pull in pulls))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for pull in pulls:
+                    group.create_task(_finished(connection, pull))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
     for pull in pulls:
         for delivery in pull.unreadable:
             await connection.client.publish(delivery.ack_subject(), b"+ACK")
 
 
-async def _finished(connection: Connection, config: QueueConfig, pull: Pull) -> None:
+async def _finished(connection: Connection, pull: Pull) -> None:
     """Wait for the end of a pull.
 
     A consumer with `max_ack_pending` leases says nothing at all instead of "no more", and so does a missing
-    one on old servers. So silence leads to a look at the consumer, and is believed when that explains it.
+    one on old servers. So silence leads to a look at the consumer. It is believed when that explains it, or
+    when it lasts although the server answers our looks.
     """
-    explained, quiet = False, _QUIET_SECONDS
-    while not explained:
+    quiet, believed = _QUIET_SECONDS, False
+    while not believed:
         arrived = pull.arrived
-        if await _within(pull.ended, quiet):
+        if await _ends_within(pull, quiet):
             return
         quiet *= 2
         if pull.arrived == arrived:
             request = pull.request
             state = await streams.consumer_state(connection, request.job_id, request.epoch)
-            explained = state is None or state.leased >= config.max_ack_pending
-    await _within(pull.ended, _QUIET_SECONDS)  # what was on its way while we looked
+            believed = state is None or state.is_full or quiet > _LONG_QUIET_SECONDS
+    await _ends_within(pull, _QUIET_SECONDS)  # what was on its way while we looked
 
 
-async def _within(event: asyncio.Event, seconds: float) -> bool:
+async def _ends_within(pull: Pull, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
-            await event.wait()
+            await pull.ended.wait()
     except TimeoutError:
         return False
     return True

@@ -25,6 +25,7 @@ class ConsumerState:
     waiting: int  # messages not yet handed out
     leased: int  # handed out, not acknowledged (also when the lease ran out and nobody has asked since)
     redelivered: int  # of the unacknowledged ones, those handed out more than once
+    is_full: bool = False  # as many are leased as may be; nothing is handed out until some are settled
 
 
 async def create(connection: Connection, config: QueueConfig, job_id: int, epoch: int) -> None:
@@ -62,8 +63,12 @@ async def consumer_state(connection: Connection, job_id: int, epoch: int) -> Con
         )
     except QueueMissing:
         return None
+    leased = int(info["num_ack_pending"])
     return ConsumerState(
-        waiting=info["num_pending"], leased=info["num_ack_pending"], redelivered=info["num_redelivered"]
+        waiting=info["num_pending"],
+        leased=leased,
+        redelivered=info["num_redelivered"],
+        is_full=leased >= info["config"]["max_ack_pending"],
     )
 
 

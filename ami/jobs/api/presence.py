@@ -26,6 +26,8 @@ _looked_up: dict[tuple[str, tuple[int, ...]], float] = {}
 
 def note_poll(name: str, slugs: Sequence[str], projects: Sequence[int]) -> None:
     """Somebody who works in `projects` asked for jobs of these pipelines."""
+    if not projects:
+        return
     if name:
         _tolerate(lambda: _note_named(name, projects))
     else:

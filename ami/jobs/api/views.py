@@ -165,20 +165,20 @@ class JobViewSet(
 
     @extend_schema(request=None, responses=JobSerializer)
     @action(detail=True, methods=["post"])
-    def run(self, request: Request, pk: str | None = None) -> Response:
+    def run(self, request: Request, pk: str, **_: Any) -> Response:
         """Submit a job; one that is on its way stays as it is, one that ended is retried."""
         return self._run(self.get_object())
 
     @extend_schema(request=None, responses=JobSerializer)
     @action(detail=True, methods=["post"])
-    def retry(self, request: Request, pk: str | None = None) -> Response:
+    def retry(self, request: Request, pk: str, **_: Any) -> Response:
         """Repeat what a job that ended left undone; one that did not end stays as it is."""
         job = self.get_object()
         return self._run(job) if job.is_final else self._answer(job.pk)
 
     @extend_schema(request=None, responses=JobSerializer)
     @action(detail=True, methods=["post"])
-    def cancel(self, request: Request, pk: str | None = None) -> Response:
+    def cancel(self, request: Request, pk: str, **_: Any) -> Response:
         """End a job now; one that ended stays as it is."""
         job = self.get_object()
         cancel_job(job.pk, by=f"user {request.user.pk}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError
@@ -46,7 +47,7 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
 
     @extend_schema(request=TasksRequestSerializer, responses=TasksResponseSerializer)
     @action(detail=True, methods=["post"])
-    def tasks(self, request: Request, pk: str | None = None) -> Response:
+    def tasks(self, request: Request, pk: str, **_: Any) -> Response:
         """Take up to `batch_size` tasks, each under a lease; an empty list when there is nothing to do."""
         wanted = batch_size(request)
         job: Job = self.get_object()
@@ -69,7 +70,7 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
 
     @extend_schema(request=ResultRequestSerializer, responses=ResultResponseSerializer)
     @action(detail=True, methods=["post"])
-    def result(self, request: Request, pk: str | None = None) -> Response:
+    def result(self, request: Request, pk: str, **_: Any) -> Response:
         """Post results; each item is judged alone, and what is accepted is durable when this answers."""
         job: Job = self.get_object()
         note_call(given_name(request), job)

@@ -21,7 +21,7 @@ from ami.jobs.health.runner import run_all, run_check
 from ami.jobs.lifecycle import claims
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.lifecycle.retry import retry_job
-from ami.jobs.models import InboxEntry, Job
+from ami.jobs.models import InboxEntry
 from ami.jobs.tests.faults import (
     bring_back,
     delete_stream,
@@ -36,16 +36,8 @@ from ami.taskqueue import Action, InProgress
 pytestmark = pytest.mark.integration
 
 
-def accepted(world: World, images: int = 2) -> Job:
-    """A job whose results wait in the inbox, and nobody was asked to save them."""
-    job = world.started_job(images)
-    world.post(job, [world.success(task) for task in world.reserve(job)])
-    world.background.asked.clear()
-    return job
-
-
 def test_a_young_inbox_row_is_left_to_the_task_that_was_asked_for(light_world: World) -> None:
-    accepted(light_world)
+    light_world.accepted_job(2)
     assert check_inbox() == Report()
     assert light_world.background.asked == []
 
@@ -53,7 +45,7 @@ def test_a_young_inbox_row_is_left_to_the_task_that_was_asked_for(light_world: W
 def test_an_old_inbox_row_is_saved_and_its_images_are_kept_from_others(
     light_world: World, told: list[Action]
 ) -> None:
-    job = accepted(light_world)
+    job, _ = light_world.accepted_job(2)
     lose_claims()
     told.clear()
     assert check_inbox() == Report(checked=1, fixed=1)
@@ -63,14 +55,14 @@ def test_an_old_inbox_row_is_saved_and_its_images_are_kept_from_others(
 
 
 def test_an_inbox_row_in_somebodys_hands_is_left_alone(light_world: World) -> None:
-    accepted(light_world)
+    light_world.accepted_job(2)
     lose_claims()
     execute("UPDATE jobs_inboxentry SET claimed_until = now() + interval '30 s'")
     assert check_inbox() == Report()
 
 
 def test_without_a_broker_the_inbox_check_says_so(light_world: World) -> None:
-    accepted(light_world)
+    light_world.accepted_job(2)
     lose_claims()
     light_world.background.down = True
     assert check_inbox() == Report(checked=1, unfixable=1)
@@ -79,8 +71,8 @@ def test_without_a_broker_the_inbox_check_says_so(light_world: World) -> None:
 def test_the_inbox_check_works_without_a_queue_and_past_an_unreadable_row(
     light_world: World, lonely_nats: Nats
 ) -> None:
-    accepted(light_world)
-    accepted(light_world)
+    light_world.accepted_job(2)
+    light_world.accepted_job(2)
     first = InboxEntry.objects.order_by("pk").first()
     assert first is not None
     InboxEntry.objects.filter(pk=first.pk).update(body=b"?")
@@ -155,7 +147,7 @@ def test_unpublished_rows_in_front_of_a_half_empty_queue_are_published(
 
 
 def test_a_job_with_nothing_open_is_asked_to_finish(light_world: World) -> None:
-    job = accepted(light_world)
+    job, _ = light_world.accepted_job(2)
     light_world.background.down = True  # the trailing refresh is lost
     for entry in InboxEntry.objects.all():
         execute("UPDATE jobs_jobtask SET status = 2 WHERE accepted_in = %s", [entry.pk])
@@ -215,7 +207,7 @@ def test_without_a_broker_the_dispatch_check_says_so(light_world: World) -> None
 
 
 def test_a_check_that_is_running_elsewhere_is_skipped(world: World) -> None:
-    accepted(world)
+    world.accepted_job(2)
     lose_claims()
     with only_one("health.inbox"):
         reports = together(partial(run_check, "inbox"))
@@ -224,7 +216,7 @@ def test_a_check_that_is_running_elsewhere_is_skipped(world: World) -> None:
 
 
 def test_a_check_that_fails_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = accepted(world)
+    job, _ = world.accepted_job(2)
     lose_claims()
 
     def fail() -> Report:

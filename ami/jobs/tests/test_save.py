@@ -17,23 +17,15 @@ from ami.jobs.health.inbox import check_inbox
 from ami.jobs.lifecycle.cleanup import clean_up
 from ami.jobs.lifecycle.inbox_body import join_items, pack_item, unpack_body
 from ami.jobs.lifecycle.save import save_inbox_row
-from ami.jobs.models import InboxEntry, Job
+from ami.jobs.models import InboxEntry
 from ami.jobs.states import TaskState
 from ami.jobs.tests.faults import killed_at, lose_claims, overtaken, pending_sets, together
 from ami.jobs.tests.world import BOB, World
-from ami.main.models import SourceImage, Taxon
+from ami.main.models import SourceImage
 from ami.ml.models import Classification, Detection
 from ami.taskqueue import Ack, Action
 
 pytestmark = pytest.mark.integration
-
-
-def accepted(world: World, images: int = 3, boxes: int = 2) -> tuple[Job, InboxEntry]:
-    """A job whose results are all in the inbox, in one row."""
-    job = world.started_job(images)
-    world.post(job, [world.success(task, boxes) for task in world.reserve(job)])
-    world.background.asked.clear()
-    return job, InboxEntry.objects.get(job=job)
 
 
 def predictions() -> list[tuple[object, ...]]:
@@ -58,7 +50,7 @@ AFTER_COMMIT = [
 
 @pytest.mark.parametrize("point", BEFORE_COMMIT + AFTER_COMMIT)
 def test_a_saver_killed_at_any_step_leaves_work_that_ends_exactly(world: World, point: str) -> None:
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
     killed_at(point, partial(save_inbox_row, entry.pk))
     assert world.tally(job) == ({"received": 3} if point in BEFORE_COMMIT else {"processed": 3})
     saved = predictions()
@@ -75,7 +67,7 @@ def test_a_saver_killed_at_any_step_leaves_work_that_ends_exactly(world: World, 
 
 @pytest.mark.parametrize("point", [*BEFORE_COMMIT, "acknowledge.before", "finish.before_update"])
 def test_a_saver_that_raises_anywhere_is_repeated(world: World, point: str) -> None:
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
     raised: list[str] = []
 
     def once() -> None:
@@ -95,7 +87,7 @@ def test_a_saver_that_raises_anywhere_is_repeated(world: World, point: str) -> N
 
 
 def test_acknowledging_comes_after_everything_is_durable(world: World, told: list[Action]) -> None:
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
     told.clear()
     seen: list[object] = []
 
@@ -109,7 +101,7 @@ def test_acknowledging_comes_after_everything_is_durable(world: World, told: lis
 
 
 def test_a_task_delivered_twice_or_an_hour_late_writes_nothing_more(light_world: World) -> None:
-    job, entry = accepted(light_world)
+    job, entry = light_world.accepted_job()
     save_inbox_row(entry.pk)
     light_world.assert_ended_exactly(job, 3)
     before = (light_world.ledger_bytes(job), predictions())
@@ -121,13 +113,13 @@ def test_a_task_delivered_twice_or_an_hour_late_writes_nothing_more(light_world:
 
 
 def test_of_two_savers_of_one_row_one_works(world: World) -> None:
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
     assert sorted(together(*[partial(save_inbox_row, entry.pk)] * 2)) == [False, True]
     world.assert_ended_exactly(job, 3)
 
 
 def test_a_saver_overtaken_after_its_claim_was_over_doubles_nothing(world: World) -> None:
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
 
     def second() -> bool:
         lose_claims()
@@ -164,7 +156,7 @@ def spoil(entry: InboxEntry, image_id: int) -> None:
 
 
 def test_a_poisoned_item_fails_alone_and_its_neighbours_are_saved(world: World) -> None:
-    job, entry = accepted(world, 4)
+    job, entry = world.accepted_job(4)
     poisoned = world.inbox_images()[0][1]
     spoil(entry, poisoned)
     seen = []
@@ -199,7 +191,7 @@ def test_an_outage_of_the_database_never_fails_an_item(
     world: World, settings: Settings, outage: Callable[[], None]
 ) -> None:
     settings.INBOX_MAX_TRIES = 2
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
     with arm("save.after_predictions", outage):
         for _ in range(8):
             try:
@@ -217,7 +209,7 @@ def test_an_item_that_kills_its_saver_again_and_again_is_given_up_alone(
     world: World, settings: Settings
 ) -> None:
     settings.INBOX_MAX_TRIES = 2
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
     InboxEntry.objects.update(tries=2)
     killer = world.inbox_images()[0][0]
     for _ in range(2):
@@ -234,7 +226,7 @@ def test_an_item_that_kills_its_saver_again_and_again_is_given_up_alone(
 
 def test_deaths_before_an_item_is_in_hand_are_nobodys_fault(world: World, settings: Settings) -> None:
     settings.INBOX_MAX_TRIES = 2
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
     for _ in range(4):
         killed_at("save.claimed", partial(save_inbox_row, entry.pk))
         lose_claims()
@@ -244,7 +236,7 @@ def test_deaths_before_an_item_is_in_hand_are_nobodys_fault(world: World, settin
 
 
 def test_an_unreadable_row_fails_its_images_after_the_last_try(light_world: World) -> None:
-    job, entry = accepted(light_world)
+    job, entry = light_world.accepted_job()
     InboxEntry.objects.update(body=b"moths were here")
     for _ in range(4):
         assert not save_inbox_row(entry.pk)
@@ -260,7 +252,7 @@ def test_an_unreadable_row_fails_its_images_after_the_last_try(light_world: Worl
 
 @pytest.mark.parametrize("how", ["model", "sql"])
 def test_an_image_whose_capture_is_gone_is_dropped_and_not_the_batch(world: World, how: str) -> None:
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
     lost = world.inbox_images()[0][0]
     if how == "model":
         SourceImage.objects.filter(pk=lost).delete()
@@ -277,79 +269,10 @@ def test_an_image_whose_capture_is_gone_is_dropped_and_not_the_batch(world: Worl
     assert job.status == "SUCCESS"
 
 
-def test_nothing_found_is_marked_once_and_counts_nothing(light_world: World) -> None:
-    job, entry = accepted(light_world, 2, boxes=0)
-    captures = light_world.inbox_images()[0]
-    save_inbox_row(entry.pk)
-    light_world.assert_ended_exactly(job, 2, boxes=0)
-    again = light_world.started_job(source_image_collection=job.source_image_collection)
-    light_world.post(again, [light_world.success(task, boxes=0) for task in light_world.reserve(again)])
-    light_world.background.run()
-    markers = Detection.objects.filter(x1__isnull=True)
-    assert sorted(markers.values_list("source_image_id", "detection_algorithm_id")) == [
-        (capture, light_world.detector.pk) for capture in captures
-    ]
-    assert light_world.figures(again)["detections"] == 0
-
-
-def test_failed_and_cancelled_images_get_no_null_marker(light_world: World) -> None:
-    job = light_world.started_job(2)
-    tasks = light_world.reserve(job)
-    light_world.post(job, [light_world.error(task, retryable=False) for task in tasks])
-    light_world.background.run()
-    assert not Detection.objects.exists()
-
-
-def test_repeated_boxes_and_names_in_a_result_are_stored_and_counted_once(light_world: World) -> None:
-    job = light_world.started_job(1)
-    item = light_world.success(light_world.reserve(job)[0])
-    for detection in item["result"]["detections"]:
-        detection["classifications"] *= 3
-    item["result"]["detections"] *= 2
-    light_world.post(job, [item])
-    light_world.background.run()
-    light_world.assert_ended_exactly(job, 1)
-
-
-def test_a_second_opinion_adds_names_and_keeps_boxes(light_world: World) -> None:
-    captures = light_world.captures(1)
-    for label in ("moth", "beetle"):
-        job = light_world.started_job(source_image_collection=light_world.capture_set(captures))
-        item = light_world.success(light_world.reserve(job)[0])
-        for detection in item["result"]["detections"]:
-            detection["classifications"][0]["classification"] = label
-        light_world.post(job, [item])
-        light_world.background.run()
-        assert light_world.figures(job)["classifications"] == 2
-    assert (Detection.objects.count(), Classification.objects.count()) == (2, 4)
-    assert set(Taxon.objects.values_list("name", "rank")) == {("moth", "ORDER"), ("beetle", "ORDER")}
-
-
-def test_a_rank_of_unusual_length_in_a_category_map_does_not_poison_results(light_world: World) -> None:
-    category_map = light_world.classifier.category_map
-    assert category_map is not None
-    category_map.data = [{"index": 0, "label": "moth", "taxon_rank": "species complex " * 5}]
-    category_map.save()
-    job, entry = accepted(light_world)
-    save_inbox_row(entry.pk)
-    light_world.assert_ended_exactly(job, 3)
-
-
-def test_a_taxon_deleted_meanwhile_is_made_again(world: World) -> None:
-    job, entry = accepted(world)
-    save_inbox_row(entry.pk)
-    Detection.objects.all().delete()
-    Taxon.objects.all().delete()
-    job, entry = accepted(world)
-    save_inbox_row(entry.pk)
-    world.background.run()
-    world.assert_ended_exactly(job, 3)
-
-
 def test_a_save_that_is_rolled_back_leaves_no_remembered_taxon_behind(
     world: World, settings: Settings
 ) -> None:
-    job, entry = accepted(world)
+    job, entry = world.accepted_job()
     InboxEntry.objects.update(tries=2)
 
     def fail() -> None:

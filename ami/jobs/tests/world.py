@@ -150,6 +150,13 @@ class World:
         assert job.status == "STARTED"
         return job
 
+    def accepted_job(self, images: int = 3, boxes: int = 2) -> tuple[Job, InboxEntry]:
+        """A job whose results are all in the inbox, in one row that nobody was asked to save."""
+        job = self.started_job(images)
+        self.post(job, [self.success(task, boxes) for task in self.reserve(job)])
+        self.background.asked.clear()
+        return job, InboxEntry.objects.get(job=job)
+
     def dispatch(self, job: Job) -> None:
         """Run the dispatch of a job, and what it asks for, until it asks no more."""
         self.background.dispatch(job.pk)

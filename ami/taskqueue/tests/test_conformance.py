@@ -126,6 +126,9 @@ def test_only_so_many_messages_of_a_job_are_leased(world: World, job_id: int) ->
     fill(world.queue, job_id, range(1, 31))
     assert len(take(world.queue, job_id, 50)) == ROOM
     assert take(world.queue, job_id, 50) == []
+    state = world.queue.consumer_state(job_id, 1)
+    assert state is not None
+    assert (state.waiting, state.leased, state.is_full) == (10, ROOM, True)
 
 
 def test_settling_does_each_what_it_says(world: World, job_id: int) -> None:
@@ -136,7 +139,7 @@ def test_settling_does_each_what_it_says(world: World, job_id: int) -> None:
     assert world.queue.message_count(job_id) == 2
     state = world.queue.consumer_state(job_id, 1)
     assert state is not None
-    assert (state.waiting, state.leased, state.redelivered) == (0, 2, 1)
+    assert (state.waiting, state.leased, state.redelivered, state.is_full) == (0, 2, 1, False)
     assert world.queue.redelivery_counts([job_id, job_id + 100_000]) == {job_id: 1}
 
 

@@ -92,11 +92,12 @@ def test_no_text_whatever_breaks_verification(text: str) -> None:
 
 
 def test_a_megabyte_is_refused_without_looking_at_it() -> None:
-    begun = time.perf_counter()
-    for text in ("A" * 1_000_000, "\0" * 1_000_000, "\ud800" * 1_000_000):
+    texts = ["A" * 1_000_000, "\0" * 1_000_000, "\ud800" * 1_000_000]
+    begun = time.process_time()
+    for text in texts:
         with pytest.raises(InvalidLease):
             SIGNER.verify(text)
-    assert time.perf_counter() - begun < 0.01
+    assert time.process_time() - begun < 0.01
 
 
 @pytest.mark.parametrize("wrong", [{"image_id": -1}, {"run": 2**32}, {"holder": "x" * 200}, {"job_id": 13}])

@@ -84,6 +84,17 @@ def test_more_than_may_be_leased_is_not_an_error_and_costs_no_timeout(
     assert not queue.is_unavailable
 
 
+def test_a_limit_changed_in_the_settings_does_not_confuse_older_consumers(
+    config: QueueConfig, queue: TaskQueueManager, job_id: int
+) -> None:
+    fill(TaskQueueManager(replace(config, max_ack_pending=4)), job_id, range(1, 11))
+    assert images(take(queue, job_id, 50)) == [1, 2, 3, 4]
+    assert stopwatch(lambda: take(queue, job_id, 50)) < PROMPTLY
+    state = queue.consumer_state(job_id, 1)
+    assert state is not None
+    assert state.is_full
+
+
 def test_a_message_that_cannot_be_read_is_dropped_and_the_others_come(
     queue: TaskQueueManager, job_id: int, nats_url: str
 ) -> None:

@@ -55,4 +55,7 @@ def test_job_ends_exact_although_its_processes_are_killed_at_every_step(
     project.upload_blank(IMAGES)
     job = project.work_off(project.start_job())
     project.assert_exact(job, IMAGES)
-    assert {file.name for file in failpoints.iterdir()} == {f"{point}.0.hit" for point in IN_CELERY + IN_WEB}
+    points = {f"{point}.0.hit" for point in IN_CELERY + IN_WEB}
+    crashing_platform.wait_until(
+        lambda: {file.name for file in failpoints.iterdir()} == points, "every point has been reached"
+    )

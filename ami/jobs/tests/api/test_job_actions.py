@@ -14,13 +14,13 @@ from ami.jobs.tests.api.test_job_json import KEYS
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("slash", ["/", ""])
+@pytest.mark.parametrize("ending", ["/", "", ".json"])
 def test_run_submits_a_job_and_shows_it_whole(
-    lab: Lab, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks, slash: str
+    lab: Lab, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks, ending: str
 ) -> None:
     job = lab.world.job()
     with django_capture_on_commit_callbacks(execute=True):
-        answer = lab.post(at(job, "run").rstrip("/") + slash, who="data_manager")
+        answer = lab.post(at(job, "run").rstrip("/") + ending, who="data_manager")
     assert (answer.status_code, list(answer.json())) == (200, KEYS)
     assert answer.json()["status"] == "PENDING"
     assert lab.world.background.asked == [("dispatch", job.pk)]

@@ -59,35 +59,36 @@ def test_name_delay_and_project_are_required(lab: Lab, without: str, problem: st
     assert (answer.status_code, answer.json()) == (400, {problem: ["This field is required."]})
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "sentence"),
-    [
-        ("name", "", "This field may not be blank."),
-        ("name", "x" * 256, "Ensure this field has no more than 255 characters."),
-        ("name", "a\x00b", "Null characters are not allowed."),
-        ("delay", None, "This field may not be null."),
-        ("delay", "soon", "A valid integer is required."),
-        ("delay", -1, "Ensure this value is greater than or equal to 0."),
-        ("limit", "few", "A valid integer is required."),
-        ("limit", 0, "Ensure this value is greater than or equal to 1."),
-        ("limit", 2**40, "Ensure this value is less than or equal to 2147483647."),
-        ("shuffle", "perhaps", "Must be a valid boolean."),
-        ("job_type_key", "nonsense", '"nonsense" is not a valid choice.'),
-        ("project_id", NOBODY, UNKNOWN),
-        ("project_id", "x", "A valid integer is required."),
-        ("project_id", -1, "A valid integer is required."),
-        ("project_id", None, "This field may not be null."),
-        ("pipeline_id", NOBODY, UNKNOWN),
-        ("pipeline_id", 2**63, f'Invalid pk "{2**63}" - object does not exist.'),
-        ("pipeline_id", "x", "Incorrect type. Expected pk value, received str."),
-        ("deployment_id", NOBODY, UNKNOWN),
-        ("source_image_collection_id", NOBODY, UNKNOWN),
-        ("source_image_single_id", NOBODY, UNKNOWN),
-    ],
-)
-def test_a_bad_value_is_a_400_under_its_name(lab: Lab, field: str, value: object, sentence: str) -> None:
-    answer = lab.post(JOBS, body(lab, **{field: value}))
-    assert (answer.status_code, answer.json()) == (400, {field: [sentence]})
+BAD_VALUES: list[tuple[str, Any, str]] = [
+    ("name", "", "This field may not be blank."),
+    ("name", "x" * 256, "Ensure this field has no more than 255 characters."),
+    ("name", "a\x00b", "Null characters are not allowed."),
+    ("delay", None, "This field may not be null."),
+    ("delay", "soon", "A valid integer is required."),
+    ("delay", -1, "Ensure this value is greater than or equal to 0."),
+    ("limit", "few", "A valid integer is required."),
+    ("limit", 0, "Ensure this value is greater than or equal to 1."),
+    ("limit", 2**40, "Ensure this value is less than or equal to 2147483647."),
+    ("shuffle", "perhaps", "Must be a valid boolean."),
+    ("job_type_key", "nonsense", '"nonsense" is not a valid choice.'),
+    ("project_id", NOBODY, UNKNOWN),
+    ("project_id", "x", "A valid integer is required."),
+    ("project_id", -1, "A valid integer is required."),
+    ("project_id", None, "This field may not be null."),
+    ("pipeline_id", NOBODY, UNKNOWN),
+    ("pipeline_id", 2**63, f'Invalid pk "{2**63}" - object does not exist.'),
+    ("pipeline_id", "x", "Incorrect type. Expected pk value, received str."),
+    ("deployment_id", NOBODY, UNKNOWN),
+    ("source_image_collection_id", NOBODY, UNKNOWN),
+    ("source_image_single_id", NOBODY, UNKNOWN),
+]
+
+
+def test_a_bad_value_is_a_400_under_its_name(lab: Lab) -> None:
+    good = body(lab)
+    for field, value, sentence in BAD_VALUES:
+        answer = lab.post(JOBS, good | {field: value})
+        assert (answer.status_code, answer.json()) == (400, {field: [sentence]}), value
     assert not Job.objects.exists()
 
 

@@ -98,14 +98,14 @@ def test_a_run_permission_holds_for_jobs_of_its_type(lab: Lab, who: str) -> None
     assert call(lab, who, "cancel", post_processing).status_code == 403
 
 
-@pytest.mark.parametrize("route", [route for route in ALLOWED if route not in {"list", "poll", "create"}])
-def test_jobs_of_a_draft_do_not_exist_for_strangers(lab: Lab, route: str) -> None:
+def test_jobs_of_a_draft_do_not_exist_for_strangers(lab: Lab) -> None:
     job = lab.world.job(images=1)
     lab.world.project.draft = True
     lab.world.project.save()
-    for who in ("anonymous", "outsider"):
-        answer = call(lab, who, route, job)
-        assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."}), who
+    for route in set(ALLOWED) - {"list", "poll", "create"}:
+        for who in ("anonymous", "outsider"):
+            answer = call(lab, who, route, job)
+            assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."}), (who, route)
     assert call(lab, "worker", "tasks", job).status_code == 200
     assert call(lab, "member", "retrieve", job).status_code == 200
 

@@ -38,22 +38,23 @@ def test_a_post_is_accepted_with_an_entry_for_each_item(lab: Lab) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("body", "answer"),
-    [
-        ([], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
-        ([{}], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
-        ("text", {"non_field_errors": ["Invalid data. Expected a dictionary, but got str."]}),
-        ({}, {"results": ["This field is required."]}),
-        ({"result": []}, {"results": ["This field is required."]}),
-        ({"results": None}, {"results": ["This field may not be null."]}),
-        ({"results": {}}, {"results": ['Expected a list of items but got type "dict".']}),
-        ({"results": "x"}, {"results": ['Expected a list of items but got type "str".']}),
-    ],
-)
-def test_a_body_without_a_list_of_results_is_a_400(lab: Lab, body: object, answer: object) -> None:
-    refused = lab.post(at(lab.world.job(images=0), "result"), body)
-    assert (refused.status_code, refused.json()) == (400, answer)
+REFUSED_BODIES: list[tuple[Any, dict[str, list[str]]]] = [
+    ([], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
+    ([{}], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
+    ("text", {"non_field_errors": ["Invalid data. Expected a dictionary, but got str."]}),
+    ({}, {"results": ["This field is required."]}),
+    ({"result": []}, {"results": ["This field is required."]}),
+    ({"results": None}, {"results": ["This field may not be null."]}),
+    ({"results": {}}, {"results": ['Expected a list of items but got type "dict".']}),
+    ({"results": "x"}, {"results": ['Expected a list of items but got type "str".']}),
+]
+
+
+def test_a_body_without_a_list_of_results_is_a_400(lab: Lab) -> None:
+    job = lab.world.job(images=0)
+    for body, answer in REFUSED_BODIES:
+        refused = lab.post(at(job, "result"), body)
+        assert (refused.status_code, refused.json()) == (400, answer), body
 
 
 def test_more_items_than_one_post_may_have_are_a_400(lab: Lab, settings: Settings) -> None:
