@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from ami.demo.client import JobView
 from ami.demo.credentials import ADMIN_EMAIL, OPERATOR_EMAIL, Credentials, write_private
 from ami.demo.findings import Failure

@@ -11,11 +11,17 @@ from ami.taskqueue.errors import (
     QueueMissing,
     QueueUnavailable,
 )
+from ami.taskqueue.event_loop import shutdown
 from ami.taskqueue.inspection import StreamSnapshot
 from ami.taskqueue.leases import Lease, LeaseSigner
 from ami.taskqueue.messages import ReservedMessage, TaskMessage
 from ami.taskqueue.names import DeliveryRef, parse_ack_subject
-from ami.taskqueue.pending import AsyncJobStateManager
+from ami.taskqueue.pending import (
+    AsyncJobStateManager,
+    PendingSnapshot,
+    PendingUpdate,
+    list_job_ids_with_state,
+)
 from ami.taskqueue.queue import TaskQueueManager
 from ami.taskqueue.reserving import ReserveRequest
 from ami.taskqueue.settling import Ack, Action, InProgress, Nak
@@ -32,7 +38,9 @@ __all__ = [
     "Lease",
     "LeaseSigner",
     "Nak",
+    "PendingSnapshot",
     "PendingStateUnavailable",
+    "PendingUpdate",
     "QueueConfig",
     "QueueError",
     "QueueMissing",
@@ -43,5 +51,7 @@ __all__ = [
     "TaskMessage",
     "TaskQueueManager",
     "from_settings",
+    "list_job_ids_with_state",
     "parse_ack_subject",
+    "shutdown",
 ]

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "knox",
     "django_filters",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_celery_beat",
     "django_structlog",
     "cachalot",
@@ -309,6 +310,9 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Runs machine-learning jobs over camera-trap images.",
     "VERSION": "2",
     "SERVE_INCLUDE_SCHEMA": False,
+    # The page is served whole from here: labs and field stations may have no way out.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v2",
     "COMPONENT_SPLIT_REQUEST": True,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

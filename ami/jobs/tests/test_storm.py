@@ -77,7 +77,7 @@ class Crew:
             finally:
                 connections.close_all()
 
-        thread = threading.Thread(target=repeat)
+        thread = threading.Thread(target=repeat, daemon=True)
         thread.start()
         self._threads.append(thread)
 
@@ -85,7 +85,10 @@ class Crew:
         """Everybody goes home."""
         self.over.set()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(10)
+            if thread.is_alive():
+                import faulthandler, sys
+                faulthandler.dump_traceback(file=open("/tmp/stuck.txt","w"))
 
 
 @contextmanager

@@ -55,31 +55,34 @@ def ask(operator: Client, action: str, *jobs: Job) -> str:
     return answer.content.decode()
 
 
-@pytest.mark.parametrize("model", [Job, *OF_JOBS])
-def test_every_list_shows_its_rows_and_every_row_its_page(operator: Client, job: Job, model: Any) -> None:
-    shown = operator.get(page(model))
-    assert shown.status_code == 200
-    row = model.objects.order_by("-pk")[0]
-    assert f'href="{page(model, "change", row.pk)}' in shown.content.decode()
-    assert operator.get(page(model, "change", row.pk)).status_code == 200
+def test_every_list_shows_its_rows_and_every_row_its_page(operator: Client, job: Job) -> None:
+    for model in (Job, *OF_JOBS):
+        shown = operator.get(page(model))
+        assert shown.status_code == 200, model
+        row = model.objects.order_by("-pk")[0]
+        assert f'href="{page(model, "change", row.pk)}' in shown.content.decode(), model
+        assert operator.get(page(model, "change", row.pk)).status_code == 200, model
 
 
-@pytest.mark.parametrize("model", [Job, *OF_JOBS])
 def test_a_list_costs_the_same_however_many_rows_it_shows(
-    operator: Client, light_world: World, job: Job, model: Any
+    operator: Client, light_world: World, job: Job
 ) -> None:
-    def cost() -> int:
+    def costs() -> list[int]:
+        return [cost(page(model)) for model in (Job, *OF_JOBS)]
+
+    def cost(address: str) -> int:
         with CaptureQueriesContext(connection) as captured:
-            operator.get(page(model))
+            operator.get(address)
         return len(captured)
 
-    cost()
-    few = cost()
+    costs()
+    few = costs()
     for _ in range(3):
         more = light_world.started_job(images=2)
         light_world.post(more, [light_world.error(light_world.reserve(more, 1)[0], retryable=False)])
         light_world.post(more, [light_world.success(light_world.reserve(more, 1)[0])])
-    assert cost() == few <= 12
+    assert costs() == few
+    assert max(few) <= 12
 
 
 def test_a_job_shows_its_stages_and_the_way_to_its_rows(operator: Client, job: Job) -> None:
@@ -112,18 +115,18 @@ def test_the_name_of_a_job_may_change_and_nothing_else(operator: Client, job: Jo
     assert list(stages.values()) == before
 
 
-@pytest.mark.parametrize("model", [Job, *OF_JOBS])
-def test_nothing_is_added_by_hand(operator: Client, job: Job, model: Any) -> None:
-    assert operator.get(page(model, "add")).status_code == 403
+def test_nothing_is_added_by_hand(operator: Client) -> None:
+    for model in (Job, *OF_JOBS):
+        assert operator.get(page(model, "add")).status_code == 403, model
 
 
-@pytest.mark.parametrize("model", OF_JOBS)
-def test_rows_of_jobs_are_neither_changed_nor_deleted_by_hand(operator: Client, job: Job, model: Any) -> None:
-    row = model.objects.order_by("-pk")[0]
-    assert operator.post(page(model, "change", row.pk), {"run": 99, "level": "x"}).status_code == 403
-    assert operator.post(page(model, "delete", row.pk), {"post": "yes"}).status_code == 403
-    refreshed = model.objects.get(pk=row.pk)
-    assert all(getattr(refreshed, f.attname) == getattr(row, f.attname) for f in model._meta.concrete_fields)
+def test_rows_of_jobs_are_neither_changed_nor_deleted_by_hand(operator: Client, job: Job) -> None:
+    for model in OF_JOBS:
+        row = model.objects.order_by("-pk")[0]
+        assert operator.post(page(model, "change", row.pk), {"run": 99, "level": "x"}).status_code == 403
+        assert operator.post(page(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+        now = model.objects.get(pk=row.pk)
+        assert all(getattr(now, f.attname) == getattr(row, f.attname) for f in model._meta.concrete_fields)
 
 
 def test_staff_without_permissions_see_no_jobs(light_world: World, client: Client) -> None:
@@ -132,14 +135,12 @@ def test_staff_without_permissions_see_no_jobs(light_world: World, client: Clien
     assert client.get(page(JobTask)).status_code == 403
 
 
-@pytest.mark.parametrize("model", OF_JOBS)
-def test_rows_are_found_by_the_number_of_their_job(
-    operator: Client, light_world: World, job: Job, model: Any
-) -> None:
-    found = operator.get(page(model), {"q": str(job.pk)}).context["cl"].result_count
-    assert found == model.objects.filter(job=job).count() > 0
-    for nonsense in ("0", "moth", "1.5", "-1"):
-        assert operator.get(page(model), {"q": nonsense}).context["cl"].result_count == 0
+def test_rows_are_found_by_the_number_of_their_job(operator: Client, light_world: World, job: Job) -> None:
+    for model in OF_JOBS:
+        found = operator.get(page(model), {"q": str(job.pk)}).context["cl"].result_count
+        assert found == model.objects.filter(job=job).count() > 0, model
+        for nonsense in ("0", "moth", "1.5", "-1"):
+            assert operator.get(page(model), {"q": nonsense}).context["cl"].result_count == 0, model
 
 
 def test_large_lists_are_not_counted_to_the_end(
@@ -205,13 +206,13 @@ def test_retry_repeats_ended_jobs_and_leaves_others_alone(
     assert (job.status, job.run) == ("STARTED", 1)
 
 
-@pytest.mark.parametrize("action", ["run", "cancel", "retry"])
-def test_the_log_of_a_job_says_who_asked_for_what(operator: Client, light_world: World, action: str) -> None:
+def test_the_log_of_a_job_says_who_asked_for_what(operator: Client, light_world: World) -> None:
     job = light_world.job()
-    ask(operator, f"{action}_jobs", job)
     user = operator.session["_auth_user_id"]
-    lines = JobLog.objects.filter(job=job).values_list("message", flat=True)
-    assert f"User {user} asked in the admin: {action}." in lines
+    for action in ("run", "cancel", "retry"):
+        ask(operator, f"{action}_jobs", job)
+        lines = JobLog.objects.filter(job=job).values_list("message", flat=True)
+        assert f"User {user} asked in the admin: {action}." in lines
 
 
 def test_deleting_a_job_cancels_it_and_reads_none_of_its_rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from ami.jobs.api import polling
 from ami.jobs.models import Job
@@ -77,6 +78,14 @@ def test_a_job_whose_images_are_all_in_hands_is_not_listed_until_a_lease_is_over
     assert lab.listed(**POLL) == []
     lab.world.let_leases_run_out(job)
     assert lab.listed(**POLL) == [job.pk]
+
+
+def test_a_job_whose_images_pause_after_an_error_is_not_listed(lab: Lab, settings: Settings) -> None:
+    settings.RETRY_BACKOFF_SECONDS = 60
+    job = lab.world.started_job(images=1)
+    (answer,) = lab.world.post(job, [lab.world.error(task) for task in lab.world.reserve(job)])
+    assert answer.status == "retry"
+    assert lab.listed(**POLL) == []
 
 
 def test_that_a_job_is_drained_is_looked_up_once_a_second(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

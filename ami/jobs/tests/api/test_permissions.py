@@ -75,18 +75,19 @@ def test_a_route_is_open_to_those_whose_role_says_so(lab: Lab, route: str) -> No
             assert (answer.status_code, answer.json()) == (403, NOT_ALLOWED), (who, route)
 
 
-@pytest.mark.parametrize("route", ["run", "retry", "cancel"])
-def test_every_member_may_run_a_job_over_a_single_image(lab: Lab, route: str) -> None:
-    for who in MEMBERS:
-        assert call(lab, who, route, lab.single_image_job()).status_code == 200, who
-    for who in ("worker", "outsider"):
-        assert call(lab, who, route, lab.single_image_job()).status_code == 403, who
+def test_every_member_may_run_a_job_over_a_single_image(lab: Lab) -> None:
+    for route in ("run", "retry", "cancel"):
+        for who in MEMBERS:
+            assert call(lab, who, route, lab.single_image_job()).status_code == 200, (who, route)
+        for who in ("worker", "outsider"):
+            assert call(lab, who, route, lab.single_image_job()).status_code == 403, (who, route)
 
 
-@pytest.mark.parametrize("route", ["tasks", "result"])
-def test_a_single_image_job_opens_no_way_around_the_worker_role(lab: Lab, route: str) -> None:
+def test_a_single_image_job_opens_no_way_around_the_worker_role(lab: Lab) -> None:
+    job = lab.single_image_job()
     for who in MEMBERS | {"outsider"}:
-        assert call(lab, who, route, lab.single_image_job()).status_code == 403, who
+        assert call(lab, who, "tasks", job).status_code == 403, who
+        assert call(lab, who, "result", job).status_code == 403, who
 
 
 @pytest.mark.parametrize("who", ["data_manager", "member"])

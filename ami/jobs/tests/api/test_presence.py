@@ -82,6 +82,7 @@ def test_who_is_no_worker_marks_nothing(lab: Lab) -> None:
         poll(lab, who)
         poll(lab, who, "ours")
     assert online(ours) == [False]
+    assert presence._looked_up == {}
 
 
 def test_a_superuser_works_everywhere(lab: Lab) -> None:
