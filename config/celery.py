@@ -10,6 +10,8 @@ from celery.signals import setup_logging, worker_init
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from config.checks import refuse_nonsense
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 app = Celery("ami")
@@ -23,6 +25,12 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def keep_our_logging(**_: Any) -> None:
     """Connecting to this signal is how Celery is told to leave the logging set-up alone."""
+
+
+@worker_init.connect
+def refuse_to_start_with_nonsense(**_: Any) -> None:
+    """Problems in the settings end the worker with a sentence each."""
+    refuse_nonsense()
 
 
 @worker_init.connect

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error, Warning, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from config.declare import DECLARED, is_given
+
+BOOT_ERROR = 3
+"""The exit code by which gunicorn knows that starting another process would not help."""
 
 
 def check_declared(**_: Any) -> list[CheckMessage]:
@@ -97,3 +101,11 @@ def _secret_key() -> str:
         return str(settings.SECRET_KEY)
     except ImproperlyConfigured:  # Django's word for an empty one
         return ""
+
+
+def refuse_nonsense() -> None:
+    """End the process with every serious problem in a sentence; servers call this before they serve."""
+    serious = [message for message in run_checks() if message.is_serious()]
+    if serious:
+        sys.stderr.write("\n".join(["AMI does not start like this:", *map(str, serious), ""]))
+        sys.exit(BOOT_ERROR)

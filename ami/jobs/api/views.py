@@ -22,7 +22,7 @@ from ami.jobs.api.parameters import LOGS_DEFAULT, LOGS_MAX, bounded_integer
 from ami.jobs.api.polling import polled, workplaces
 from ami.jobs.api.presence import note_poll
 from ami.jobs.api.serializers import JobListSerializer, JobSerializer, PolledJobSerializer
-from ami.jobs.api.worker_views import WORKER_ACTIONS, WorkerCallsViewSet
+from ami.jobs.api.worker_views import WorkerCallsViewSet
 from ami.jobs.api.worker_wire import given_name
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.delete import delete_job
@@ -86,8 +86,6 @@ class JobViewSet(
     def get_queryset(self) -> QuerySet[Job]:
         """Jobs of visible projects, with what the answer shows."""
         jobs = super().get_queryset()
-        if self.action in WORKER_ACTIONS:
-            return jobs
         return _with_parts(narrow(jobs, self.request) if self.action == "list" else jobs)
 
     def get_object(self) -> Job:
@@ -106,7 +104,7 @@ class JobViewSet(
     def get_serializer_context(self) -> dict[str, Any]:
         """How many log lines a job shows by itself; lists never read the log."""
         context = dict(super().get_serializer_context())
-        if self.action not in ("list", *WORKER_ACTIONS):
+        if self.action != "list":
             context["logs_limit"] = bounded_integer(self.request, "logs_limit", LOGS_DEFAULT, 1, LOGS_MAX)
         return context
 
@@ -130,12 +128,9 @@ class JobViewSet(
             note_poll(given_name(request), slugs, projects)
 
     def may(self, request: Request, obj: Job) -> bool:
-        """Actions on a job need the permission of its type: `run_ml_job`, `tasks_ml_job`, …"""
-        match self.action:
-            case "tasks" | "result":
-                return self.access.may(f"{self.action}_{obj.job_type_key}_job", obj.project_id)
-            case "run" | "retry" | "cancel":
-                return self._may_run(obj)
+        """Running, repeating and cancelling a job need the permission of its type, such as `run_ml_job`."""
+        if self.action in ("run", "retry", "cancel"):
+            return self._may_run(obj)
         return super().may(request, obj)
 
     def _may_run(self, job: Job) -> bool:

@@ -14,8 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ami.base.api.exceptions import DATABASE_SILENT
+from ami.base.api.fields import parse_key
 from ami.base.errors import TemporarilyUnavailable
 from ami.jobs.api.presence import note_call
+from ami.jobs.api.worker_access import find_job
 from ami.jobs.api.worker_wire import (
     ResultRequestSerializer,
     ResultResponseSerializer,
@@ -39,8 +41,6 @@ from ami.taskqueue import QueueUnavailable, ReserveRequest
 
 logger = structlog.get_logger(__name__)
 
-WORKER_ACTIONS = frozenset({"tasks", "result"})
-
 
 class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
     """What a worker may do to a job; the rest is `JobViewSet`."""
@@ -50,7 +50,7 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
     def tasks(self, request: Request, pk: str, **_: Any) -> Response:
         """Take up to `batch_size` tasks, each under a lease; an empty list when there is nothing to do."""
         wanted = batch_size(request)
-        job: Job = self.get_object()
+        job = self._job(request, "tasks")
         if job.dispatch_mode != DispatchMode.ASYNC_API:
             raise ValidationError(["Only async_api jobs have fetchable tasks"])
         if job.status not in SERVING:
@@ -72,7 +72,7 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
     @action(detail=True, methods=["post"])
     def result(self, request: Request, pk: str, **_: Any) -> Response:
         """Post results; each item is judged alone, and what is accepted is durable when this answers."""
-        job: Job = self.get_object()
+        job = self._job(request, "result")
         note_call(given_name(request), job)
         results = posted_results(request)
         try:
@@ -91,6 +91,17 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
                 "tasks": [answer_as_wire(answer) for answer in answers],
             }
         )
+
+    def _job(self, request: Request, verb: str) -> Job:
+        """The job of the URL. Raises a 404, 401 or 403 unless the caller may do this to it."""
+        key = parse_key(self.kwargs["pk"])
+        found = None if key is None else find_job(request.user, key)
+        if found is None:
+            raise NotFound("Not found.")
+        job, held = found
+        if f"{verb}_{job.job_type_key}_job" not in held and not request.user.is_superuser:
+            self.permission_denied(request)
+        return job
 
 
 def _try_again(error: TemporarilyUnavailable, body: dict[str, object]) -> Response:

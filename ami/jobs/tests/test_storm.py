@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from django.db import connections
@@ -16,6 +17,7 @@ from ami.jobs import dispatcher as dispatching
 from ami.jobs.health.runner import run_all
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
+from ami.jobs.lifecycle.holders import Worker
 from ami.jobs.lifecycle.save import save_inbox_row
 from ami.jobs.models import Job
 from ami.jobs.states import JobState
@@ -34,7 +36,7 @@ class Crew:
 
     def __init__(self) -> None:
         """Nobody yet."""
-        self.todo: queue.SimpleQueue[tuple[Callable[[int], object], int]] = queue.SimpleQueue()
+        self.todo: queue.Queue[tuple[Callable[[int], object], int]] = queue.Queue()
         self.over = threading.Event()
         self.failures: list[BaseException] = []
         self._threads: list[threading.Thread] = []
@@ -77,7 +79,7 @@ class Crew:
             finally:
                 connections.close_all()
 
-        thread = threading.Thread(target=repeat, daemon=True)
+        thread = threading.Thread(target=repeat)
         thread.start()
         self._threads.append(thread)
 
@@ -85,10 +87,8 @@ class Crew:
         """Everybody goes home."""
         self.over.set()
         for thread in self._threads:
-            thread.join(10)
-            if thread.is_alive():
-                import faulthandler, sys
-                faulthandler.dump_traceback(file=open("/tmp/stuck.txt","w"))
+            thread.join(20)
+            assert not thread.is_alive(), "a thread does not come back"
 
 
 @contextmanager
@@ -104,46 +104,59 @@ def crew() -> Iterator[Crew]:
             dispatching.install(before)
 
 
+def work(world: World, job: Job, who: Worker) -> None:
+    """A worker takes images, and dies with them, posts their results, or posts them twice."""
+    tasks = world.reserve(Job.objects.get(pk=job.pk), random.randint(1, 12), who)
+    fate = random.random()
+    if fate < 0.15:
+        return
+    post = [world.success(task) for task in tasks]
+    random.shuffle(post)
+    for _ in range(2 if fate < 0.3 else 1):
+        world.post(job, post, who)
+
+
+def wipe(job: Job, over: threading.Event) -> None:
+    """Two or three times a second, Redis or NATS loses everything."""
+    if over.wait(random.uniform(0.2, 0.5)):
+        return
+    if random.random() < 0.5:
+        flush_redis()
+    else:
+        TaskQueueManager().delete(job.pk)
+
+
+def check(over: threading.Event) -> None:
+    """Ten times a second, the health checks run."""
+    if not over.wait(0.1):
+        run_all()
+
+
 def test_a_job_in_a_storm_ends_exactly_and_nobody_meets_an_error(world: World, settings: Settings) -> None:
     settings.NATS_TASK_TTR = 0.5
+    settings.NATS_MAX_DELIVER = 20
     settings.DISPATCH_WINDOW = 60
     settings.PROGRESS_INTERVAL_SECONDS = 0.05
     settings.INBOX_RETRY_SECONDS = 0.0
     job = world.started_job(IMAGES, shuffle=True)
 
-    def work(worker: object) -> None:
-        who = ALICE if worker == "alice" else BOB
-        tasks = world.reserve(Job.objects.get(pk=job.pk), random.randint(1, 12), who)
-        fate = random.random()
-        if fate < 0.15:
-            return  # died with them
-        post = [world.success(task) for task in tasks]
-        random.shuffle(post)
-        for _ in range(2 if fate < 0.3 else 1):
-            world.post(job, post, who)
-
-    def wipe() -> None:
-        if not crew_at_work.over.wait(random.uniform(0.2, 0.5)):
-            random.choice([flush_redis, lambda: TaskQueueManager().delete(job.pk)])()
-
-    def check() -> None:
-        if not crew_at_work.over.wait(0.1):
-            run_all()
-
-    def ended() -> bool:
+    def ended(failures: list[BaseException]) -> bool:
         status = Job.objects.values_list("status", flat=True).get(pk=job.pk)
-        return status == JobState.SUCCESS or bool(crew_at_work.failures)
+        return status == JobState.SUCCESS or bool(failures)
 
-    with crew() as crew_at_work:
-        for worker in ("alice", "bob"):
-            crew_at_work.employ(lambda worker=worker: work(worker))  # type: ignore[misc]
-        for _ in range(3):
-            crew_at_work.employ(crew_at_work.work_off)
-        crew_at_work.employ(check)
-        crew_at_work.employ(wipe)
-        wait_for(ended, seconds=60)
-        wait_for(lambda: crew_at_work.todo.empty() or crew_at_work.failures)
-    assert crew_at_work.failures == []
+    with crew() as hands:
+        duties: list[Callable[[], object]] = [
+            partial(work, world, job, ALICE),
+            partial(work, world, job, BOB),
+            *[hands.work_off] * 3,
+            partial(check, hands.over),
+            partial(wipe, job, hands.over),
+        ]
+        for duty in duties:
+            hands.employ(duty)
+        wait_for(lambda: ended(hands.failures), seconds=60)
+        wait_for(lambda: hands.todo.empty() or hands.failures)
+    assert hands.failures == []
     TaskQueueManager().delete(job.pk)
     world.background.refresh(job.pk)
     world.background.run()

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from statistics import median
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from ami.embedded.nats import Nats
-from ami.taskqueue import QueueConfig, QueueUnavailable, TaskQueueManager, event_loop
-from ami.taskqueue.client import Connection
+from ami.taskqueue import QueueConfig, QueueUnavailable, TaskQueueManager, api, event_loop
 from ami.taskqueue.connection import ConnectionPool
 from ami.taskqueue.errors import ConnectionLost
 from ami.taskqueue.retries import retry_on_connection_error
-from ami.taskqueue.tests.waiting import stopwatch, wait_for
+from ami.taskqueue.tests.waiting import freeze, stopwatch, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -172,24 +172,51 @@ def test_the_life_of_a_connection_is_logged_without_credentials(lone_nats: Nats)
     assert password not in repr(logs)
 
 
-def test_a_barrier_is_never_passed_by_what_was_sent_before(config: QueueConfig) -> None:
-    async def scenario() -> int:
+def test_a_barrier_is_sent_after_all_that_it_confirms(config: QueueConfig) -> None:
+    async def scenario() -> bytes:
         pool = ConnectionPool(config)
-        connection: Connection = await pool.get_connection()
-        arrived: list[bytes] = []
-        loop = asyncio.get_running_loop()
+        connection = await pool.get_connection()
+        transport: Any = connection.client._transport
+        written: list[bytes] = []
+        write, writelines = transport.write, transport.writelines
 
-        async def note(message: object) -> None:
-            arrived.append(b"")
+        def note_and_write(data: bytes) -> None:
+            written.append(bytes(data))
+            write(data)
 
-        async with connection.limit(2.0), connection.subscribed("job.0.echo", note):
-            for _ in range(500):
-                await connection.client.publish("job.0.echo", b"x" * 1_000)
+        def note_and_write_lines(lines: list[bytes]) -> None:
+            written.extend(map(bytes, lines))
+            writelines(lines)
+
+        transport.write, transport.writelines = note_and_write, note_and_write_lines
+        async with connection.limit(5.0):
+            for _ in range(100):
+                await connection.client.publish("job.0.nobody", b"x")
             await connection.barrier()
-            begun = loop.time()
-            while len(arrived) < 500 and loop.time() - begun < 1.0:
-                await asyncio.sleep(0)
         await pool.reset_connection()
-        return len(arrived)
+        return b"".join(written)
 
-    assert asyncio.run(scenario()) == 500
+    written = asyncio.run(scenario())
+    assert written.count(b"PUB job.0.nobody ") == 100
+    assert written.rindex(b"PUB job.0.nobody ") < written.index(b"PUB job.0.barrier ")
+
+
+def test_a_barrier_that_is_answered_too_late_leaves_the_connection_in_order(lone_nats: Nats) -> None:
+    async def scenario() -> bool:
+        pool = ConnectionPool(QueueConfig(url=lone_nats.url))
+        connection = await pool.get_connection()
+        client_id = connection.client.client_id
+        await asyncio.to_thread(freeze, lone_nats)
+        with pytest.raises(QueueUnavailable):
+            async with connection.limit(0.2):
+                await connection.barrier()
+        lone_nats.resume()
+        async with connection.limit(3.0):
+            await connection.barrier()
+            await connection.barrier()
+            await api.request(connection, "INFO")
+        same = connection.client.client_id == client_id
+        await pool.reset_connection()
+        return same
+
+    assert asyncio.run(scenario())

@@ -42,7 +42,10 @@ def _in_child(work: Callable[[], T]) -> T:
     receiver, sender = FORK.Pipe(duplex=False)
     child = FORK.Process(target=lambda: sender.send(work()))
     child.start()
-    assert receiver.poll(10.0), "the child does not answer"
+    answered = receiver.poll(10.0)
+    if not answered:
+        child.kill()
+    assert answered, "the child does not answer"
     answer: T = receiver.recv()
     child.join(10.0)
     assert child.exitcode == 0

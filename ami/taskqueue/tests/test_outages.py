@@ -20,6 +20,7 @@ from ami.taskqueue import (
     ReservedMessage,
     TaskQueueManager,
     messages,
+    runtime,
 )
 from ami.taskqueue.circuit_breaker import CircuitBreaker
 from ami.taskqueue.tests.common import fill, images, take, tasks
@@ -142,6 +143,46 @@ def test_a_quick_restart_is_not_noticed_by_callers(lone_nats: Nats) -> None:
     queue.settle([Ack(message.delivery) for message in leased])
     restart.join()
     wait_for(lambda: queue.message_count(1) == 0)
+
+
+def _messages_sent(config: QueueConfig) -> int:
+    (connection,) = runtime.runtime(config).pool._connections.values()
+    return connection.client.stats["out_msgs"]
+
+
+def _cut_off_in_the_middle(server: Nats, config: QueueConfig, call: Callable[[], object]) -> list[object]:
+    """Make a call to a frozen server, then replace the server: what the call returned or raised."""
+    freeze(server)
+    outcome: list[object] = []
+
+    def run() -> None:
+        try:
+            outcome.append(call())
+        except QueueUnavailable as error:
+            outcome.append(error)
+
+    sent = _messages_sent(config)
+    caller = threading.Thread(target=run)
+    caller.start()
+    wait_for(lambda: _messages_sent(config) > sent)
+    server.kill()
+    server.start()
+    caller.join(10.0)
+    return outcome
+
+
+def test_a_call_cut_off_in_the_middle_is_repeated_if_that_is_safe(lone_nats: Nats) -> None:
+    queue = TaskQueueManager(QueueConfig(url=lone_nats.url, operation_timeout=8.0))
+    fill(queue, 1, [1, 2])
+    assert _cut_off_in_the_middle(lone_nats, queue.config, lambda: queue.message_count(1)) == [2]
+
+
+def test_a_creation_cut_off_in_the_middle_is_not_repeated(lone_nats: Nats) -> None:
+    queue = TaskQueueManager(QueueConfig(url=lone_nats.url, operation_timeout=8.0))
+    fill(queue, 1, [1, 2])
+    (outcome,) = _cut_off_in_the_middle(lone_nats, queue.config, lambda: queue.create(1, 2))
+    assert isinstance(outcome, QueueUnavailable)
+    assert eventually(lambda: queue.exists(1, 1))
 
 
 def test_while_the_server_is_frozen_probes_come_one_at_a_time(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-import tracemalloc
 from dataclasses import replace
 
 import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from ami.embedded.nats import Nats
 from ami.taskqueue import QueueConfig, QueueMissing, QueueUnavailable, TaskQueueManager
+from ami.taskqueue.publishing import PublishWindow
 from ami.taskqueue.tests.common import await_waiting, fill, images, take, tasks
 from ami.taskqueue.tests.waiting import eventually, wait_for
 
@@ -21,6 +24,36 @@ def test_messages_come_out_in_the_order_in_which_they_went_in(queue: TaskQueueMa
     order = [5, 3, 9, 1]
     fill(queue, job_id, order)
     assert [message.image_id for message in take(queue, job_id, 10)] == order
+
+
+def _confirmation(index: int, body: bytes = b'{"stream":"job_1","seq":9}') -> Msg:
+    return Msg(_client=Client(), subject=f"_INBOX.x.{index}", data=body)
+
+
+def test_only_a_prefix_without_a_gap_counts_as_stored() -> None:
+    async def scenario() -> list[int]:
+        window, stored = PublishWindow(), []
+        window.sent = 5
+        for index in (1, 2, 0, 4, 3):
+            await window.on_reply(_confirmation(index))
+            stored.append(window.stored)
+        assert window.unconfirmed == 0
+        return stored
+
+    assert asyncio.run(scenario()) == [0, 0, 3, 3, 5]
+
+
+def test_a_refused_message_ends_the_prefix() -> None:
+    async def scenario() -> int:
+        window = PublishWindow()
+        window.sent = 3
+        for message in (_confirmation(0), _confirmation(1, b'{"error":{"code":503}}'), _confirmation(2)):
+            await window.on_reply(message)
+        with pytest.raises(QueueUnavailable):
+            await window.shrink(1, patience=1.0)
+        return window.stored
+
+    assert asyncio.run(scenario()) == 1
 
 
 def test_a_repeated_publish_stores_nothing_twice_and_counts_as_stored(
@@ -89,22 +122,25 @@ def test_a_server_that_dies_half_way_leaves_an_exact_prefix(lone_nats: Nats, job
     assert queue.message_count(job_id) == 30_000
 
 
-def test_a_hundred_thousand_messages_take_little_time_and_no_memory(
-    queue: TaskQueueManager, job_id: int
+def test_no_more_than_a_window_is_ever_unconfirmed(
+    config: QueueConfig, job_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seen: set[int] = set()
+
+    class Watched(PublishWindow):
+        async def shrink(self, below: int, patience: float) -> None:
+            seen.add(self.unconfirmed)
+            await super().shrink(below, patience)
+
+    monkeypatch.setattr("ami.taskqueue.queue.PublishWindow", Watched)
+    fill(TaskQueueManager(replace(config, publish_window=10)), job_id, range(1, 1_001))
+    assert max(seen) == 10
+
+
+def test_a_hundred_thousand_messages_take_little_time(queue: TaskQueueManager, job_id: int) -> None:
     queue.create(job_id, 1)
     wanted = tasks(range(1, 100_001))
-    tracemalloc.start()
-    try:
-        queue.publish(job_id, 1, wanted[:2_000])
-        tracemalloc.reset_peak()
-        before, _ = tracemalloc.get_traced_memory()
-        queue.publish(job_id, 1, wanted[2_000:10_000])
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak - before < 4_000_000
     begun = time.process_time()
-    queue.publish(job_id, 1, wanted[10_000:])
+    assert queue.publish(job_id, 1, wanted) == 100_000
     assert time.process_time() - begun < 5  # about 1.4 s
     assert queue.message_count(job_id) == 100_000

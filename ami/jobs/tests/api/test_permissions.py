@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 
+from ami.jobs.api.worker_access import find_job
 from ami.jobs.models import Job
 from ami.jobs.tests.api.lab import EVERYBODY, JOBS, Lab, at
+from ami.main.models import Project
+from ami.main.models.project import permissions_in
 from ami.users.models import User
 from ami.users.tests.factories import client_of
 
@@ -151,3 +156,20 @@ def test_a_role_in_one_project_is_none_in_another(lab: Lab) -> None:
     job = Job.objects.create(name="Theirs", project=project, pipeline=lab.world.pipeline, status="STARTED")
     assert call(lab, "worker", "tasks", job).status_code == 403
     assert call(lab, "manager", "cancel", job).status_code == 403
+
+
+def test_workers_are_let_in_by_the_rules_that_hold_everywhere(lab: Lab) -> None:
+    job, project = lab.world.job(), lab.world.project
+    lab.user("superuser")
+    owner = lab.user("outsider")
+    for owned, draft, active in product([False, True], repeat=3):
+        project.owner = owner if owned else None
+        project.draft, project.active = draft, active
+        project.save()
+        for who in EVERYBODY:
+            user = AnonymousUser() if who == "anonymous" else lab.user(who)
+            found = find_job(user, job.pk)
+            assert (found is not None) is Project.objects.all().visible_to(user).filter(
+                pk=project.pk
+            ).exists()
+            assert found is None or found[1] == permissions_in(user, project)

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.integration
 LIST_BUDGET = 6
 DETAIL_BUDGET = 6
 POLL_BUDGET = 4
-TASKS_BUDGET = 6
-RESULT_BUDGET = 8
+TASKS_BUDGET = 5
+RESULT_BUDGET = 6
 
 
 def statements(call: Callable[[], object]) -> list[str]:
@@ -98,4 +98,4 @@ def test_a_call_for_tasks_of_an_ended_job_costs_next_to_nothing(lab: Lab) -> Non
     Job.objects.filter(pk=job.pk).update(status="SUCCESS")
     lab.tasks(job, 1, "worker")
     sql = statements(lambda: lab.tasks(job, 1, "worker"))
-    assert len(sql) <= 2, "\n".join(sql)
+    assert len(sql) <= 1, "\n".join(sql)
