@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ami.taskqueue.event_loop import shutdown
+from ami.taskqueue import shutdown
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,10 +6,11 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init
+from celery.signals import setup_logging, worker_init, worker_process_shutdown
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from ami.taskqueue import shutdown
 from config.checks import refuse_nonsense
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
@@ -37,3 +38,9 @@ def refuse_to_start_with_nonsense(**_: Any) -> None:
 def no_query_cache_in_workers(**_: Any) -> None:
     """Background work writes; caching reads there cost seconds per task in the reference system."""
     settings.CACHALOT_ENABLED = False
+
+
+@worker_process_shutdown.connect
+def leave_the_queue(**_: Any) -> None:
+    """Pool processes end without Python's exit handlers, so the connection is closed here."""
+    shutdown()

@@ -81,7 +81,7 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
             raise NotFound("Not found.") from None
         except (OperationalError, InterfaceError):
             logger.exception("result.not_committed", job_id=job.pk, items=len(results))
-            error = TemporarilyUnavailable(f"{DATABASE_SILENT} Nothing of this post was taken.")
+            error = TemporarilyUnavailable(f"{DATABASE_SILENT} Repeating a post does no harm.")
             return _try_again(error, {"status": "error", "job_id": job.pk, "detail": error.message})
         return Response(
             {

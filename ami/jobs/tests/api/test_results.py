@@ -165,5 +165,5 @@ def test_when_the_commit_fails_the_worker_is_told_to_post_again(lab: Lab) -> Non
     assert answer.status_code == 503
     assert int(answer["Retry-After"]) >= 1
     assert (answer.json()["status"], answer.json()["job_id"]) == ("error", job.pk)
-    assert "Nothing of this post was taken" in answer.json()["detail"]
+    assert "Repeating a post does no harm" in answer.json()["detail"]
     assert statuses(lab.post(at(job, "result"), post)) == ["queued"]
