@@ -11,7 +11,7 @@ from structlog.types import EventDict, Processor
 _SECRET_KEYS = re.compile(r"token|password|secret|authorization|api_key|reply_subject", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)[^/\s:@]*:[^@\s]+(?=@)")
 _SIGNATURE = re.compile(r"(?<=[?&]signature=)[^&\s'\"]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;]*[A-Za-z]")
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -71,17 +72,17 @@ def run(options: argparse.Namespace) -> int:
     client = _client(options, stop)
     pipelines = _pipelines(options)
     worker = Worker(client, pipelines, batch_size=options.batch_size, idle_seconds=options.idle, stop=stop)
-    _stop_on_signals(stop)
-    logger.info(
-        "worker starts server=%s name=%r pipelines=%s batch_size=%d",
-        *(
-            client.base,
-            client.service_name,
-            ",".join(pipeline.slug for pipeline in pipelines),
-            options.batch_size,
-        ),
-    )
-    totals = worker.run(until_idle=options.until_idle, once=options.once)
+    with _stopped_by_signals(stop):
+        logger.info(
+            "worker starts server=%s name=%r pipelines=%s batch_size=%d",
+            *(
+                client.base,
+                client.service_name,
+                ",".join(pipeline.slug for pipeline in pipelines),
+                options.batch_size,
+            ),
+        )
+        totals = worker.run(until_idle=options.until_idle, once=options.once)
     client.close()
     logger.info(
         "worker ends images=%d detections=%d failed=%d not_delivered=%d",
@@ -139,7 +140,8 @@ def _pipelines(options: argparse.Namespace) -> list[Pipeline]:
     return load_pipelines(options.pipeline, only)
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
+@contextlib.contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     """The first SIGTERM or Ctrl-C finishes what is reserved; the second ends the process at once."""
 
     def handle(number: int, _: FrameType | None) -> None:
@@ -148,8 +150,12 @@ def _stop_on_signals(stop: threading.Event) -> None:
         stop.set()
         os.write(2, b"ami-worker: finishing and posting what is reserved; once more to quit at once\n")
 
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,8 @@ from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.db.models import ProtectedError, RestrictedError
-from rest_framework.exceptions import ValidationError
+from django.http import Http404
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import exception_handler as rest_exception_handler
@@ -44,6 +45,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
             return _sentence(409, "conflict", "This conflicts with something that exists already.")
         case RequestDataTooBig():
             return _sentence(413, "too_large", "The request body is too large; send fewer items at once.")
+        case Http404():  # Django's text names our models; clients know this one
+            return rest_exception_handler(NotFound("Not found."), context)
         case ModelValidationError():
             return rest_exception_handler(ValidationError(as_serializer_error(exc)), context)
     return rest_exception_handler(exc, context)

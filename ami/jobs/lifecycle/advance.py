@@ -44,15 +44,16 @@ def advance(job_id: int, settled: Settled) -> Counts | None:
     nothing_pending = _update_pending_sets(job_id, settled)
     hit("advance.after_pending")
     if not nothing_pending and not _take_turn(job_id):
-        request_refresh(job_id, settings.PROGRESS_INTERVAL_SECONDS)
+        request_refresh(job_id)
         return None
     counts = _project(job_id)
     hit("advance.after_projection")
     return counts
 
 
-def request_refresh(job_id: int, delay: float = 0.0) -> None:
-    """Ask for one refresh in the background; many requests within the delay become one."""
+def request_refresh(job_id: int) -> None:
+    """Ask for one refresh in the background, an interval from now; many requests until then are one."""
+    delay = settings.PROGRESS_INTERVAL_SECONDS
     asked = execute(
         """UPDATE jobs_job SET refresh_due_at = clock_timestamp() + make_interval(secs => %s)
         WHERE id = %s AND (refresh_due_at IS NULL OR refresh_due_at < clock_timestamp())""",

@@ -53,18 +53,24 @@ def create_job(
             created_by=created_by,
             dispatch_mode=dispatch_mode_for(project, pipeline),
         )
-        if pipeline is not None:
-            JobStage.objects.bulk_create(
-                JobStage(
-                    job=job,
-                    position=position,
-                    key=stage.key,
-                    name=stage.name,
-                    params=[figure.as_wire() for figure in stage.figures],
-                )
-                for position, stage in enumerate(new_ml_stages(delay))
-            )
+        write_stages(job)
     return job
+
+
+def write_stages(job: Job) -> None:
+    """Give a job that has not begun its empty stages, in place of those it has. Safe to run twice."""
+    job.stages.all().delete()
+    if job.pipeline_id is not None:
+        JobStage.objects.bulk_create(
+            JobStage(
+                job=job,
+                position=position,
+                key=stage.key,
+                name=stage.name,
+                params=[figure.as_wire() for figure in stage.figures],
+            )
+            for position, stage in enumerate(new_ml_stages(job.delay))
+        )
 
 
 def check_belongs(

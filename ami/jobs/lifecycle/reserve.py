@@ -152,7 +152,7 @@ def _decide(messages: Sequence[ReservedMessage], worker: Worker, base_url: str) 
     for message in messages:
         task = tasks.get((message.job_id, message.image_id))
         verdict = judge(task, message.run, urls.get(message.image_id), settings.NATS_MAX_DELIVER)
-        if task is None or verdict is Verdict.SETTLED or task.id in failures:
+        if task is None or verdict is Verdict.SETTLED:
             decided.actions.append(Ack(message.delivery))
             decided.surplus = True
         elif task.id in leased:

@@ -132,7 +132,6 @@ def _save_one_by_one(row: ClaimedRow, items: Sequence[AcceptedItem]) -> bool:
         try:
             _save(row, [item], whole=False)
         except TRANSIENT:
-            forget_taxa()
             inbox.note_in_hand(row, None)  # nobody died; if this is lost too, it counts as one death
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned result may raise anything

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from ami.base.errors import InvalidInput
-from ami.jobs.lifecycle.create import check_belongs, dispatch_mode_for
+from ami.jobs.lifecycle.create import check_belongs, dispatch_mode_for, write_stages
 from ami.jobs.models import Job
 from ami.jobs.states import JobState
 
@@ -48,4 +48,6 @@ def update_job(job: Job, **changes: Any) -> Job:
             current.dispatch_mode = dispatch_mode_for(current.project, current.pipeline)
             fields.append("dispatch_mode")
         current.save(update_fields=fields)
+        if changed.keys() & {"pipeline", "delay"}:
+            write_stages(current)
     return current

@@ -8,6 +8,7 @@ from ami.jobs.lifecycle.save import save_inbox_row
 from ami.jobs.tests.world import World
 from ami.main.models import Taxon
 from ami.ml.models import Classification, Detection
+from ami.ml.results import FoundDetection, ImageResult, write
 
 pytestmark = pytest.mark.integration
 
@@ -44,6 +45,17 @@ def test_repeated_boxes_and_names_in_a_result_are_stored_and_counted_once(light_
     light_world.post(job, [item])
     light_world.background.run()
     light_world.assert_ended_exactly(job, 1)
+
+
+def test_predictions_are_written_in_one_order_so_that_savers_of_the_same_captures_cannot_deadlock() -> None:
+    def result(image_id: int, left: float) -> ImageResult:
+        boxes = [(left + n, 0.0, left + n + 1, 1.0) for n in (2, 0, 1)]
+        found = [FoundDetection(1, box, None, "", ()) for box in boxes]
+        return ImageResult(image_id, 1, tuple(found))
+
+    results = [result(7, 5.0), result(3, 9.0), result(5, 0.0)]
+    keys = list(write._distinct_detections(results))
+    assert keys == sorted(keys) == list(write._distinct_detections(results[::-1]))
 
 
 def test_a_second_opinion_adds_names_and_keeps_boxes(light_world: World) -> None:

@@ -195,6 +195,16 @@ def test_the_pause_doubles_and_the_last_attempt_fails_the_image(
     assert (job.status, light_world.standing(job)) == ("FAILURE", None)
 
 
+def test_many_failures_ask_for_one_refresh_an_interval(light_world: World) -> None:
+    job = light_world.started_job(4)
+    asked = []
+    for task in light_world.reserve(job)[:3]:
+        light_world.post(job, [light_world.error(task, retryable=False)])
+        asked.append(light_world.background.asked[:])
+        light_world.background.asked.clear()
+    assert asked == [[("refresh", job.pk)], [], []]
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [("boom", "worker_error"), ("Failed to load image: truncated", "unreadable_image"), ("", "worker_error")],

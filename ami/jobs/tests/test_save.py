@@ -11,13 +11,16 @@ from django.db import InterfaceError, OperationalError
 from pytest_django.fixtures import Settings
 
 from ami.base.database import execute, rows
-from ami.base.failpoints import arm
+from ami.base.failpoints import arm, hit
 from ami.embedded.valkey import Valkey
+from ami.jobs import ledger
 from ami.jobs.health.inbox import check_inbox
+from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.cleanup import clean_up
 from ami.jobs.lifecycle.inbox_body import join_items, pack_item, unpack_body
 from ami.jobs.lifecycle.save import save_inbox_row
 from ami.jobs.models import InboxEntry
+from ami.jobs.progress import Counts
 from ami.jobs.states import TaskState
 from ami.jobs.tests.faults import killed_at, lose_claims, overtaken, pending_sets, together
 from ami.jobs.tests.world import BOB, World
@@ -298,6 +301,23 @@ def test_progress_is_written_at_most_once_an_interval_and_the_last_one_follows(l
     assert light_world.background.asked == [("refresh", job.pk)], "one for all"
     light_world.background.run("refresh")
     assert light_world.figures(job)["processed"] == 3
+
+
+def test_an_older_view_of_the_ledger_never_overwrites_a_newer_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, entry = world.accepted_job()
+    count = ledger.count
+
+    def count_and_hit(job_id: int) -> Counts:
+        counts = count(job_id)
+        hit("test.counted")
+        return counts
+
+    monkeypatch.setattr(ledger, "count", count_and_hit)
+    overtaken("test.counted", partial(refresh_job, job.pk), partial(save_inbox_row, entry.pk))
+    world.background.run()
+    assert world.figures(job)["captures"] == 3
 
 
 def test_without_redis_a_job_ends_all_the_same(

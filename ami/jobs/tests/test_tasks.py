@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
+import redis
 from celery import current_app
 from django.db import connection, connections
 
@@ -59,10 +62,19 @@ def send() -> bool:
     return tasks.CeleryDispatcher().refresh(1)
 
 
-def test_work_is_enqueued_on_the_broker(own_broker: Valkey) -> None:
-    assert send()
-    assert tasks.CeleryDispatcher().dispatch(1, delay=3_600)
-    assert tasks.CeleryDispatcher().save([1, 2])
+def test_work_goes_to_its_queue_and_never_waits_long_in_the_broker(own_broker: Valkey) -> None:
+    celery = tasks.CeleryDispatcher()
+    assert celery.save([1, 2])
+    assert celery.refresh(3)
+    assert celery.dispatch(4, delay=3_600)
+    with redis.Redis.from_url(own_broker.url) as client:
+        sent = {
+            name: [json.loads(item) for item in client.lrange(name, 0, -1)] for name in ("results", "jobs")
+        }
+    assert [item["headers"]["task"] for item in sent["results"]] == ["jobs.refresh", "jobs.save", "jobs.save"]
+    [dispatch] = sent["jobs"]
+    waits = datetime.fromisoformat(dispatch["headers"]["eta"]) - datetime.now(UTC)
+    assert waits.total_seconds() < 61
 
 
 @pytest.mark.parametrize("fault", ["kill", "pause"])

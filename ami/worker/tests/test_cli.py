@@ -192,3 +192,9 @@ def test_files_can_be_processed_to_json(tmp_path: Path, capsys: pytest.CaptureFi
     result = PipelineResultsResponse.model_validate(orjson.loads(capsys.readouterr().out))
     assert result.source_images[0].id == "night.png"
     assert len(result.detections) == len(boxes)
+
+
+def test_signals_mean_what_they_meant_once_the_worker_has_ended(server: ContractServer) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    assert main(["run", "--url", server.base, "--token", TOKEN, "--until-idle"]) == 0
+    assert {number: signal.getsignal(number) for number in before} == before
