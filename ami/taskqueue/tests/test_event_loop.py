@@ -83,10 +83,14 @@ def test_an_interrupted_caller_leaves_nothing_running_and_the_loop_usable() -> N
     main = threading.main_thread().ident
     assert main is not None
     ctrl_c = threading.Timer(0.1, lambda: signal.pthread_kill(main, signal.SIGINT))
-    ctrl_c.start()
-    with pytest.raises(KeyboardInterrupt):
-        event_loop.run(lambda: _never(gone), 10.0)
-    ctrl_c.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
+    try:
+        ctrl_c.start()
+        with pytest.raises(KeyboardInterrupt):
+            event_loop.run(lambda: _never(gone), 10.0)
+        ctrl_c.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert gone.wait(1.0)
     assert event_loop.run(_answer, 1.0) == 42
 
