@@ -15,7 +15,9 @@ class ConfigConfig(AppConfig):
     verbose_name = "Configuration"
 
     def ready(self) -> None:
-        """Register the checks."""
+        """Register the checks, and load the Celery application: without it, tasks find no broker of ours."""
+        import config.celery  # noqa: F401, PLC0415 - it reads settings, which are complete only now
+
         register(check_declared)
         register(check_times)
         register(check_deployment)

@@ -24,6 +24,11 @@ from ami.worker.sessions import NoAuth, ThreadSessions
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 """What cameras write; Pillow knows more formats, some of which start other programs."""
 CHUNK_BYTES = 1 << 18
+
+# `DownloadLimits.max_pixels` takes the place of Pillow's limit, which is one for the whole process
+# and lower than what stations deliver.
+Image.MAX_IMAGE_PIXELS = None
+
 TEMPORARY = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 """403 too: a signed URL may be over, and the next reservation brings a new one."""
 
@@ -64,8 +69,6 @@ class Downloader:
         self._stop = stop or threading.Event()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="download")
         self._sessions = ThreadSessions(_anonymous_session)
-        # Our own limit decides; Pillow would print a warning for every photograph of 100 megapixels.
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, self._limits.max_pixels)
 
     def load(self, tasks: Sequence[PipelineProcessingTask]) -> list[LoadedImage | FailedImage]:
         """The images of the tasks, in their order."""

@@ -125,6 +125,12 @@ def test_picture_with_too_many_pixels_is_refused_before_it_is_decoded(side: int)
         decode_image(_bomb(side), max_pixels=10_000)
 
 
+def test_limit_of_a_downloader_is_not_the_limit_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    Downloader(limits=DownloadLimits(max_pixels=100)).close()
+    assert Image.new("RGB", (400, 300)).crop((0, 0, 300, 300)).size == (300, 300)
+
+
 def test_damaged_picture_is_refused_in_words() -> None:
     buffer = io.BytesIO()
     Image.effect_noise((200, 200), 80).convert("RGB").save(buffer, "JPEG")
