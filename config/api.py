@@ -7,8 +7,10 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, DefaultRouter
 
+from ami.jobs.api.task_views import TaskViewSet
 from ami.jobs.api.uploads import ProcessedUploadViewSet
 from ami.jobs.api.views import JobViewSet
+from ami.jobs.api.workers import WorkerViewSet
 from ami.main.api.views.capture_sets import CaptureSetViewSet
 from ami.main.api.views.captures import CaptureViewSet
 from ami.main.api.views.deployments import DeploymentViewSet, DeviceViewSet, SiteViewSet
@@ -16,6 +18,7 @@ from ami.main.api.views.files import capture_file
 from ami.main.api.views.projects import MemberViewSet, ProjectViewSet
 from ami.main.api.views.status import SummaryView
 from ami.main.api.views.taxa import TaxonViewSet
+from ami.ml.api.views.keys import WorkerKeyViewSet
 from ami.ml.api.views.pipelines import (
     AlgorithmViewSet,
     CategoryMapViewSet,
@@ -63,12 +66,17 @@ router.register(
 router.register("ml/pipelines", PipelineViewSet, basename="pipeline")
 router.register("ml/algorithms", AlgorithmViewSet, basename="algorithm")
 router.register("ml/labels", CategoryMapViewSet, basename="categorymap")
+router.register(
+    r"ml/processing_services/(?P<service_pk>[^/.]+)/keys", WorkerKeyViewSet, basename="worker-key"
+)
+router.register("ml/workers", WorkerViewSet, basename="worker")
 router.register("ml/processing_services", ProcessingServiceViewSet, basename="processingservice")
 router.register("detections", DetectionViewSet, basename="detection")
 router.register("classifications", ClassificationViewSet, basename="classification")
 
 # Jobs
 router.register("jobs", JobViewSet, basename="job")
+router.register("tasks", TaskViewSet, basename="task")
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ami.ml.workers import SignOfLife
+
 
 class Dispatcher(Protocol):
     """Background work that a lifecycle step may ask for. None of these raises."""
@@ -20,6 +22,9 @@ class Dispatcher(Protocol):
 
     def refresh(self, job_id: int, *, delay: float = 0) -> bool:
         """Project the job's progress and try to finish it."""
+
+    def seen(self, sign: SignOfLife) -> bool:
+        """Write down that a worker was heard of. False: the request was not taken."""
 
 
 _installed: Dispatcher | None = None

@@ -36,6 +36,7 @@ class LockedTask:
     leased: bool
     """Whether a lease was handed out and neither given back nor answered, be it over or not."""
     worker: str
+    instance_id: int | None
     accepted_in: int | None
 
     @property
@@ -62,12 +63,13 @@ class Failure:
     code: ErrorCode
     text: str
     worker: str = ""
+    instance_id: int | None = None
 
 
 _LOCKED_COLUMNS = """t.id, t.job_id, t.image_id, t.run, t.status, t.attempt, t.released,
     GREATEST(0, COALESCE(EXTRACT(EPOCH FROM t.leased_until - clock_timestamp()), 0))::float8,
     GREATEST(0, COALESCE(EXTRACT(EPOCH FROM t.not_before - clock_timestamp()), 0))::float8,
-    t.leased_until IS NOT NULL, t.worker, t.accepted_in"""
+    t.leased_until IS NOT NULL, t.worker, t.instance_id, t.accepted_in"""
 
 
 def keep_job(job_id: int) -> bool:
@@ -96,30 +98,37 @@ def lock_many(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], LockedTa
     return {(row[1], row[2]): LockedTask(*row) for row in found}
 
 
-def lease(task_ids: Sequence[int], *, worker: str, seconds: float) -> dict[int, int]:
+def lease(
+    task_ids: Sequence[int], *, worker: str, instance_id: int | None = None, seconds: float
+) -> dict[int, int]:
     """Hand locked rows to a worker for `seconds`. Returns the attempt number of each by row id."""
     if not task_ids:
         return {}
     found = rows(
-        """UPDATE jobs_jobtask SET attempt = attempt + 1, worker = %s, not_before = NULL,
+        """UPDATE jobs_jobtask SET attempt = attempt + 1, worker = %s, instance_id = %s, not_before = NULL,
         leased_until = clock_timestamp() + make_interval(secs => %s)
         WHERE id = ANY(%s) RETURNING id, attempt""",
-        [worker, seconds, list(task_ids)],
+        [worker, instance_id, seconds, list(task_ids)],
     )
     return {row[0]: row[1] for row in found}
 
 
 def accept(
-    task_ids: Sequence[int], inbox_ids: Sequence[int], *, worker: str, ms: Sequence[int | None]
+    task_ids: Sequence[int],
+    inbox_ids: Sequence[int],
+    *,
+    worker: str,
+    instance_id: int | None = None,
+    ms: Sequence[int | None],
 ) -> None:
     """pending → received for locked rows; `inbox_ids[i]` holds the result of `task_ids[i]`."""
     if not task_ids:
         return
     execute(
-        """UPDATE jobs_jobtask t SET status = %s, accepted_in = u.inbox_id, worker = %s, leased_until = NULL,
-        not_before = NULL, processing_ms = u.ms
+        """UPDATE jobs_jobtask t SET status = %s, accepted_in = u.inbox_id, worker = %s, instance_id = %s,
+        leased_until = NULL, not_before = NULL, processing_ms = u.ms
         FROM unnest(%s::bigint[], %s::bigint[], %s::integer[]) AS u(id, inbox_id, ms) WHERE t.id = u.id""",
-        [TaskState.RECEIVED, worker, list(task_ids), list(inbox_ids), list(ms)],
+        [TaskState.RECEIVED, worker, instance_id, list(task_ids), list(inbox_ids), list(ms)],
     )
 
 
@@ -159,8 +168,10 @@ def fail(failures: Sequence[Failure]) -> None:
     execute(
         """UPDATE jobs_jobtask t SET status = %s, error_code = u.code, error_text = u.text,
         worker = CASE WHEN u.worker = '' THEN t.worker ELSE u.worker END,
+        instance_id = CASE WHEN u.worker = '' THEN t.instance_id ELSE u.instance_id END,
         leased_until = NULL, not_before = NULL, accepted_in = NULL, finished_at = clock_timestamp()
-        FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS u(id, code, text, worker)
+        FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[])
+            AS u(id, code, text, worker, instance_id)
         WHERE t.id = u.id""",
         [
             TaskState.FAILED,
@@ -168,6 +179,7 @@ def fail(failures: Sequence[Failure]) -> None:
             [failure.code.value for failure in failures],
             [clean_text(failure.text, ERROR_TEXT_MAX) for failure in failures],
             [failure.worker for failure in failures],
+            [failure.instance_id for failure in failures],
         ],
     )
     note_attempts(failures)
@@ -180,9 +192,9 @@ def note_attempts(failures: Iterable[Failure]) -> None:
         return
     execute(
         """INSERT INTO jobs_attempt
-        (job_id, image_id, run, attempt, worker, error_code, error_text, created_at)
+        (job_id, image_id, run, attempt, worker, instance_id, error_code, error_text, created_at)
         SELECT u.*, clock_timestamp() FROM unnest(%s::bigint[], %s::bigint[], %s::integer[], %s::integer[],
-            %s::text[], %s::text[], %s::text[]) AS u
+            %s::text[], %s::bigint[], %s::text[], %s::text[]) AS u
         ON CONFLICT (job_id, image_id, run, attempt) DO NOTHING""",
         [
             [failure.task.job_id for failure in noted],
@@ -190,6 +202,7 @@ def note_attempts(failures: Iterable[Failure]) -> None:
             [failure.task.run for failure in noted],
             [failure.task.attempt for failure in noted],
             [failure.worker or failure.task.worker for failure in noted],
+            [failure.instance_id if failure.worker else failure.task.instance_id for failure in noted],
             [failure.code.value for failure in noted],
             [clean_text(failure.text, ERROR_TEXT_MAX) for failure in noted],
         ],
@@ -236,8 +249,8 @@ def reopen(job_id: int, run: int, states: Sequence[TaskState]) -> int:
             FROM locked)
         UPDATE jobs_jobtask t SET status = %(pending)s, run = %(run)s, reopened = reopened + 1, attempt = 0,
             released = 0, position = n.position, leased_until = NULL, not_before = NULL, accepted_in = NULL,
-            worker = '', error_code = '', error_text = '', detections = 0, classifications = 0,
-            processing_ms = NULL, finished_at = NULL
+            worker = '', instance_id = NULL, error_code = '', error_text = '', detections = 0,
+            classifications = 0, processing_ms = NULL, finished_at = NULL
         FROM numbered n WHERE t.id = n.id""",
         {
             "job": job_id,
@@ -281,3 +294,30 @@ def count(job_id: int) -> Counts:
         [job_id],
     )[0]
     return Counts(*(int(value) for value in row))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one worker did in a job, as the ledger says now. Unit: images, but `processing_ms`."""
+
+    instance_id: int
+    processed: int
+    failed: int
+    processing_ms: int
+
+
+def count_by_worker(job_id: int) -> tuple[Counts, list[Share]]:
+    """The ledger of a job, counted now, in one statement: as a whole, and for each worker that is in it."""
+    found = rows(
+        """SELECT instance_id, count(*), count(*) FILTER (WHERE status = 0),
+        count(*) FILTER (WHERE status = 1), count(*) FILTER (WHERE status = 2),
+        count(*) FILTER (WHERE status = 3), count(*) FILTER (WHERE status = 4),
+        COALESCE(sum(detections) FILTER (WHERE status = 2), 0),
+        COALESCE(sum(classifications) FILTER (WHERE status = 2), 0),
+        COALESCE(sum(processing_ms) FILTER (WHERE status = 2), 0)
+        FROM jobs_jobtask WHERE job_id = %s GROUP BY instance_id""",
+        [job_id],
+    )
+    totals = [sum(int(row[column]) for row in found) for column in range(1, 9)]
+    shares = [Share(row[0], row[4], row[5], int(row[9])) for row in found if row[0] is not None]
+    return Counts(*totals), shares

@@ -6,6 +6,7 @@ changed or switched off in the admin.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -14,17 +15,19 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One periodic task: it runs `task` with `argument` every `seconds`."""
+    """One periodic task: it runs `task` with `arguments` every `seconds`, on the given queue."""
 
     name: str
     task: str
-    argument: str
+    arguments: tuple[str, ...]
     seconds: int
+    queue: str = "health"
 
 
 SCHEDULE = (
-    Entry("jobs: inbox check", "jobs.health", "inbox", 15),
-    Entry("jobs: dispatch check", "jobs.health", "dispatch", 15),
+    Entry("jobs: inbox check", "jobs.health", ("inbox",), 15),
+    Entry("jobs: dispatch check", "jobs.health", ("dispatch",), 15),
+    Entry("workers: who went silent", "workers.offline", (), 15),
 )
 
 _MARK = "From code: every {seconds} s. Edit freely; your change is kept."
@@ -46,10 +49,10 @@ def _sync(entry: Entry) -> bool:
         name=entry.name,
         defaults={
             "task": entry.task,
-            "args": f'["{entry.argument}"]',
+            "args": json.dumps(entry.arguments),
             "interval": interval,
             "expire_seconds": entry.seconds * 2,
-            "queue": "health",
+            "queue": entry.queue,
             "description": wanted,
         },
     )

@@ -5,6 +5,9 @@ Every task is safe to run twice (acks_late, and the broker may deliver twice), s
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from celery import shared_task
 from celery.signals import task_prerun
 from django.db import connection
@@ -15,6 +18,7 @@ from ami.jobs.health.runner import run_check
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.save import save_inbox_row
+from ami.ml.workers import SignOfLife, mark_silent_offline, write_sign_of_life
 
 LONGEST_DELAY_SECONDS = 60.0
 """Redis hands out a waiting task a second time after its visibility timeout, so nothing may wait that long;
@@ -51,6 +55,18 @@ def health(check: str, **_: object) -> None:
     run_check(check)
 
 
+@shared_task(name="workers.seen", expires=60)
+def seen(sign: dict[str, Any], **_: object) -> None:
+    """Write down a sign of life of a worker."""
+    write_sign_of_life(SignOfLife(**sign))
+
+
+@shared_task(name="workers.offline", expires=60)
+def offline(**_: object) -> None:
+    """Turn workers and services offline that were not heard of for a while."""
+    mark_silent_offline()
+
+
 class CeleryDispatcher:
     """Asks Celery. A broker that is away costs little and is not an error: health checks ask again."""
 
@@ -65,6 +81,10 @@ class CeleryDispatcher:
     def refresh(self, job_id: int, *, delay: float = 0) -> bool:
         """Enqueue a refresh."""
         return send(refresh, job_id, queue="results", delay=delay)
+
+    def seen(self, sign: SignOfLife) -> bool:
+        """Enqueue the writing of a sign of life."""
+        return send(seen, asdict(sign), queue="default")
 
 
 install(CeleryDispatcher())

@@ -16,6 +16,7 @@ from ami.taskqueue.inspection import StreamSnapshot
 from ami.taskqueue.leases import Lease, LeaseSigner
 from ami.taskqueue.messages import ReservedMessage, TaskMessage
 from ami.taskqueue.names import DeliveryRef, parse_ack_subject
+from ami.taskqueue.open_leases import OpenLeases
 from ami.taskqueue.pending import (
     AsyncJobStateManager,
     PendingSnapshot,
@@ -26,6 +27,7 @@ from ami.taskqueue.queue import TaskQueueManager
 from ami.taskqueue.reserving import ReserveRequest
 from ami.taskqueue.settling import Ack, Action, InProgress, Nak
 from ami.taskqueue.streams import ConsumerState
+from ami.taskqueue.wakeups import Waiter, WakeUps, wakeups
 
 __all__ = [
     "Ack",
@@ -38,6 +40,7 @@ __all__ = [
     "Lease",
     "LeaseSigner",
     "Nak",
+    "OpenLeases",
     "PendingSnapshot",
     "PendingStateUnavailable",
     "PendingUpdate",
@@ -50,8 +53,11 @@ __all__ = [
     "StreamSnapshot",
     "TaskMessage",
     "TaskQueueManager",
+    "Waiter",
+    "WakeUps",
     "from_settings",
     "list_job_ids_with_state",
     "parse_ack_subject",
     "shutdown",
+    "wakeups",
 ]

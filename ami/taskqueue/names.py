@@ -29,6 +29,10 @@ _ACK_SUBJECT = re.compile(
 )
 
 
+WAKE_SUBJECT: Final = "ami.wake"
+"""On which it is told that tasks came up; no stream takes it."""
+
+
 def stream_name(job_id: int) -> str:
     """The stream that holds a job's messages."""
     return f"job_{job_id}"

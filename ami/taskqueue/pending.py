@@ -7,17 +7,15 @@ goes on without. Every change is one MULTI, so no reader sees half of it, and re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from secrets import token_hex
 
 import redis
 
-from ami.taskqueue.errors import PendingStateUnavailable
 from ami.taskqueue.names import STAGES, Stage, failed_key, parse_redis_key, pending_key, total_key
-from ami.taskqueue.redis_client import shared_client
+from ami.taskqueue.redis_client import redis_errors, shared_client
 
 _RETENTION_SECONDS = 7 * 24 * 3600
 _SETS_OUTLIVE_TOTAL = 3600  # seconds; an expiring state first shows as missing, never as "nothing open"
@@ -71,7 +69,7 @@ class AsyncJobStateManager:
     ) -> None:
         """Replace the whole state. The new sets are filled aside, then put in place in one MULTI."""
         contents = zip(self._keys, (pending_process, pending_results, failed), strict=False)
-        with _redis_errors():
+        with redis_errors():
             staged = [(key, self._stage(key, ids)) for key, ids in contents]
             with self._client.pipeline(transaction=True) as multi:
                 multi.unlink(*self._keys)
@@ -103,7 +101,7 @@ class AsyncJobStateManager:
 
     def snapshot(self) -> PendingSnapshot | None:
         """All counts at one moment, or None if the state is missing."""
-        with _redis_errors(), self._client.pipeline(transaction=True) as multi:
+        with redis_errors(), self._client.pipeline(transaction=True) as multi:
             multi.get(self._total)
             for key in self._keys[:3]:
                 multi.scard(key)
@@ -112,17 +110,17 @@ class AsyncJobStateManager:
 
     def pending_ids(self, stage: Stage) -> set[int]:
         """The images open in a stage; read in pieces, so not at one moment."""
-        with _redis_errors():
+        with redis_errors():
             return set(map(int, self._client.sscan_iter(pending_key(self.job_id, stage), count=_CHUNK)))
 
     def exists(self) -> bool:
         """Whether the state is there."""
-        with _redis_errors():
+        with redis_errors():
             return bool(self._client.exists(self._total))
 
     def delete(self) -> None:
         """Forget the job. Safe to repeat."""
-        with _redis_errors():
+        with redis_errors():
             self._client.unlink(*self._keys)
 
     def _apply(self, settled: dict[Stage, Sequence[int]], failed: Sequence[int]) -> PendingUpdate | None:
@@ -130,7 +128,7 @@ class AsyncJobStateManager:
         keys = {stage: pending_key(self.job_id, stage) for stage in settled}
         judged, ids = next(iter(settled.items()))
         leaving = list(dict.fromkeys([*ids, *failed]))
-        with _redis_errors(), self._client.pipeline(transaction=True) as multi:
+        with redis_errors(), self._client.pipeline(transaction=True) as multi:
             if leaving:
                 multi.smismember(keys[judged], leaving)  # a list of 50 costs a third of 50 single SREMs
             for image_id in failed:
@@ -172,15 +170,7 @@ class AsyncJobStateManager:
 
 def list_job_ids_with_state(client: redis.Redis | None = None) -> list[int]:
     """The jobs of which Redis holds anything, for finding what a job left behind."""
-    with _redis_errors():
+    with redis_errors():
         keys = (client or shared_client()).scan_iter(match="job:*", count=_CHUNK)
         found = {parse_redis_key(key.decode(errors="replace")) for key in keys}
     return sorted(job_id for job_id in found if job_id is not None)
-
-
-@contextmanager
-def _redis_errors() -> Iterator[None]:
-    try:
-        yield
-    except redis.RedisError as error:
-        raise PendingStateUnavailable from error

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ami.taskqueue.config import redis_url_from_settings
+from ami.taskqueue.errors import PendingStateUnavailable
 
 _TIMEOUT = 0.5  # seconds to connect, and to wait for an answer; work goes on without Redis
 
@@ -30,6 +33,15 @@ def shared_client(url: str | None = None) -> redis.Redis:
                 retry=Retry(NoBackoff(), 0),
             )
         return _clients[url]
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Whatever goes wrong with Redis becomes PendingStateUnavailable."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise PendingStateUnavailable from error
 
 
 def _forget_parent() -> None:

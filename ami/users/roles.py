@@ -76,9 +76,18 @@ _PROJECT_MANAGER = (
             "sourceimageupload",
             "userprojectmembership",
             "taxalist",
+            "workerkey",
         )
     }
-    | {"update_project", "delete_project", "import_data", "regroup_sessions_deployment"}
+    | {
+        "update_project",
+        "delete_project",
+        "import_data",
+        "regroup_sessions_deployment",
+        "view_workerkey",
+        "rotate_workerkey",
+        "revoke_workerkey",
+    }
 )
 _WORKER = frozenset(
     {"view_project", "view_private_data", "tasks_ml_job", "result_ml_job", "create_projectpipelineconfig"}

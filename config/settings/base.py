@@ -259,6 +259,28 @@ RETRY_BACKOFF_SECONDS = declare.decimal(
 RESERVE_MAX_BATCH = declare.integer(
     "RESERVE_MAX_BATCH", 500, "Most images that one reserve call hands out.", minimum=1, maximum=10_000
 )
+LONG_POLL_MAX_SECONDS = declare.decimal(
+    "LONG_POLL_MAX_SECONDS", 30.0, "Longest wait that a worker may ask for.", minimum=0, maximum=50
+)
+LONG_POLL_MAX_WAITERS = declare.integer(
+    "LONG_POLL_MAX_WAITERS",
+    100,
+    "Calls that may wait for tasks at once in one web process; more are answered without waiting. "
+    "Keep it well below WEB_THREADS.",
+    minimum=0,
+)
+SUGGESTED_BATCH_SIZE = declare.integer(
+    "SUGGESTED_BATCH_SIZE", 16, "Images that a worker without an opinion is told to take at once.", minimum=1
+)
+WORKER_MAX_LEASES = declare.integer(
+    "WORKER_MAX_LEASES", 2_000, "Most images that one worker may hold at once.", minimum=1
+)
+HOLDER_MAX_LEASES = declare.integer(
+    "HOLDER_MAX_LEASES",
+    10_000,
+    "Most images that all workers of one service, or of one user's tokens, may hold at once.",
+    minimum=1,
+)
 RESULT_MAX_ITEMS = declare.integer("RESULT_MAX_ITEMS", 2_000, "Most results in one post.", minimum=1)
 RESULT_MAX_DETECTIONS = declare.integer(
     "RESULT_MAX_DETECTIONS", 10_000, "Most detections in the result of one image.", minimum=1
@@ -279,7 +301,7 @@ IMPORT_MAX_PIXELS = declare.integer(
 # --- API ----------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["ami.users.authentication.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["ami.ml.authentication.CallerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["ami.base.api.permissions.ObjectPermission"],
     "DEFAULT_PARSER_CLASSES": [
         "ami.base.api.json.OrjsonParser",

@@ -17,18 +17,20 @@ from rest_framework.serializers import BaseSerializer
 
 from ami.base.api.fields import parse_key
 from ami.base.api.filters import flag
+from ami.jobs.api.callers import caller
 from ami.jobs.api.filters import JobFilter, narrow
 from ami.jobs.api.parameters import LOGS_DEFAULT, LOGS_MAX, bounded_integer
-from ami.jobs.api.polling import polled, workplaces
-from ami.jobs.api.presence import note_poll
+from ami.jobs.api.polling import polled
+from ami.jobs.api.presence import note_call
+from ami.jobs.api.reach import workplaces
 from ami.jobs.api.serializers import JobListSerializer, JobSerializer, PolledJobSerializer
 from ami.jobs.api.worker_views import WorkerCallsViewSet
-from ami.jobs.api.worker_wire import given_name
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.delete import delete_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.models import Job
+from ami.users.callers import Machine
 
 IDS_ONLY_LIMIT = 1
 
@@ -116,7 +118,12 @@ class JobViewSet(
         projects = workplaces(self.access)
         jobs = self.filter_queryset(self.get_queryset())
         self._note_poll(request, projects)
-        shown: Any = polled(jobs, projects, incomplete_only=flag(request, "incomplete_only"))
+        shown: Any = polled(
+            jobs,
+            projects,
+            incomplete_only=flag(request, "incomplete_only"),
+            pipeline_ids=request.user.pipeline_ids if isinstance(request.user, Machine) else None,
+        )
         page: Any = self.paginate_queryset(shown)
         return self.get_paginated_response(PolledJobSerializer(page, many=True).data)
 
@@ -124,8 +131,8 @@ class JobViewSet(
         slugs = [slug for slug in request.query_params.get("pipeline__slug__in", "").split(",") if slug]
         if self.active_project is not None:
             projects = [project for project in projects if project == self.active_project.pk]
-        if slugs or self.active_project is not None:
-            note_poll(given_name(request), slugs, projects)
+        if projects:
+            note_call(caller(request), slugs, projects)
 
     def may(self, request: Request, obj: Job) -> bool:
         """Running, repeating and cancelling a job need the permission of its type, such as `run_ml_job`."""

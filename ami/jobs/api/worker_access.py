@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from ami.base.database import rows
 from ami.jobs.models import Job
+from ami.users.callers import Machine
 from ami.users.models import User
 from ami.users.roles import Role, permissions_of
 
@@ -31,8 +32,18 @@ def find_job(user: User | AnonymousUser, job_id: int) -> tuple[Job, frozenset[st
     if not found:
         return None
     *values, draft, owner_id, named = found[0]
+    job = Job.from_db(DEFAULT_DB_ALIAS, _COLUMNS, values)
+    if isinstance(user, Machine):
+        return _for_machine(job, user)
     roles = {*named, Role.PROJECT_MANAGER} if user.pk is not None and owner_id == user.pk else {*named}
     if draft and not roles and not user.is_superuser:
         return None
     held = frozenset[str]().union(*(permissions_of(role) for role in roles))
-    return Job.from_db(DEFAULT_DB_ALIAS, _COLUMNS, values), held
+    return job, held
+
+
+def _for_machine(job: Job, machine: Machine) -> tuple[Job, frozenset[str]] | None:
+    """Outside of its projects there is nothing for a key; in them, nothing to do with other pipelines."""
+    if job.project_id not in machine.grants:
+        return None
+    return job, machine.grants[job.project_id] if machine.may_serve(job.pipeline_id) else frozenset()

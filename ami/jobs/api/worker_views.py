@@ -6,7 +6,9 @@ import math
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
+from django.db.models import F
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
@@ -16,7 +18,10 @@ from rest_framework.response import Response
 from ami.base.api.exceptions import DATABASE_SILENT
 from ami.base.api.fields import parse_key
 from ami.base.errors import TemporarilyUnavailable
-from ami.jobs.api.presence import note_call
+from ami.jobs.api.callers import caller
+from ami.jobs.api.presence import note_call, note_rejected
+from ami.jobs.api.reach import reach_of
+from ami.jobs.api.task_wire import NextRequestSerializer, NextResponseSerializer, suggested_batch_size
 from ami.jobs.api.worker_access import find_job
 from ami.jobs.api.worker_wire import (
     ResultRequestSerializer,
@@ -25,11 +30,11 @@ from ami.jobs.api.worker_wire import (
     TasksResponseSerializer,
     answer_as_wire,
     batch_size,
-    caller,
-    given_name,
+    client_info,
     posted_results,
     task_as_wire,
 )
+from ami.jobs.lifecycle import turns
 from ami.jobs.lifecycle.posts import ItemStatus
 from ami.jobs.lifecycle.receive import receive
 from ami.jobs.lifecycle.reserve import reserve_tasks
@@ -37,9 +42,15 @@ from ami.jobs.models import Job
 from ami.jobs.states import SERVING, DispatchMode
 from ami.main.api.viewsets import ProjectScopedViewSet
 from ami.main.media import base_url_of
+from ami.ml.pipeline_configs import travelling_config
 from ami.taskqueue import QueueUnavailable, ReserveRequest
 
 logger = structlog.get_logger(__name__)
+
+MOST_CLAIMED_AMONG = 200
+"""Jobs with work among which a claim chooses; the others have their turn later."""
+
+QUEUE_SILENT = "Task queue temporarily unavailable"
 
 
 class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
@@ -57,32 +68,36 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
             return Response({"tasks": []})
         if job.pipeline_id is None:
             raise ValidationError(["This job does not have a pipeline configured"])
-        note_call(given_name(request), job)
+        who = caller(request, client_info(request))
+        config = travelling_config(job.project_id, job.pipeline_id)
+        note_call(who, [config.slug] if config else [], [job.project_id])
         try:
             reserved = reserve_tasks(
                 [ReserveRequest(job.pk, job.queue_epoch, wanted)],
-                worker=caller(request),
+                worker=who.worker,
                 base_url=base_url_of(request._request),
             )
         except QueueUnavailable as error:
-            return _try_again(error, {"error": "Task queue temporarily unavailable", "detail": error.message})
-        return Response({"tasks": [task_as_wire(task) for task in reserved]})
+            return try_again(error, {"error": QUEUE_SILENT, "detail": error.message})
+        return Response({"tasks": [task_as_wire(task, config) for task in reserved]})
 
     @extend_schema(request=ResultRequestSerializer, responses=ResultResponseSerializer)
     @action(detail=True, methods=["post"])
     def result(self, request: Request, pk: str, **_: Any) -> Response:
         """Post results; each item is judged alone, and what is accepted is durable when this answers."""
         job = self._job(request, "result")
-        note_call(given_name(request), job)
+        who = caller(request, client_info(request))
+        note_call(who, [], [job.project_id])
         results = posted_results(request)
         try:
-            answers = receive(job, results, worker=caller(request))
+            answers = receive(job, results, worker=who.worker)
         except Job.DoesNotExist:
             raise NotFound("Not found.") from None
         except (OperationalError, InterfaceError):
             logger.exception("result.not_committed", job_id=job.pk, items=len(results))
             error = TemporarilyUnavailable(f"{DATABASE_SILENT} Repeating a post does no harm.")
-            return _try_again(error, {"status": "error", "job_id": job.pk, "detail": error.message})
+            return try_again(error, {"status": "error", "job_id": job.pk, "detail": error.message})
+        note_rejected(who, sum(1 for answer in answers if answer.status == ItemStatus.REJECTED))
         return Response(
             {
                 "status": "accepted",
@@ -90,6 +105,26 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
                 "results_queued": sum(1 for answer in answers if answer.status == ItemStatus.QUEUED),
                 "tasks": [answer_as_wire(answer) for answer in answers],
             }
+        )
+
+    @extend_schema(request=NextRequestSerializer, responses=NextResponseSerializer)
+    @action(detail=False, methods=["post"])
+    def next(self, request: Request, **_: Any) -> Response:
+        """Claim a turn: the job whose tasks the caller should take next, fairly between jobs."""
+        body = NextRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        reach = reach_of(self.access, body.validated_data.get("pipelines"))
+        if not reach.projects:
+            self.permission_denied(request)
+        note_call(
+            caller(request, client_info(request)), body.validated_data.get("pipelines") or [], reach.projects
+        )
+        working = turns.with_work(turns.candidates(reach), MOST_CLAIMED_AMONG)
+        job_id = turns.claim([job.job_id for job in working])
+        named = Job.objects.filter(pk__in=[] if job_id is None else [job_id], pipeline__isnull=False)
+        job = named.values("id", "name", pipeline_slug=F("pipeline__slug")).first()
+        return Response(
+            {"job": job, "batch_size": suggested_batch_size(), "lease_seconds": settings.NATS_TASK_TTR}
         )
 
     def _job(self, request: Request, verb: str) -> Job:
@@ -104,7 +139,7 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
         return job
 
 
-def _try_again(error: TemporarilyUnavailable, body: dict[str, object]) -> Response:
-    """503 in the words of these endpoints."""
+def try_again(error: TemporarilyUnavailable, body: dict[str, object]) -> Response:
+    """503 in the words of the worker endpoints."""
     wait = str(max(1, math.ceil(error.retry_after)))
     return Response(body | {"code": error.code}, status=503, headers={"Retry-After": wait})

@@ -9,12 +9,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from ami.base.logs import clean_text
-from ami.jobs.lifecycle.holders import NAME_MAX, Worker, worker_of
 from ami.jobs.lifecycle.receive import ItemAnswer
 from ami.jobs.lifecycle.reserve import ReservedTask
-
-NAME_HEADER = "X-Processing-Service-Name"
+from ami.ml.pipeline_configs import TravellingConfig
 
 
 class TasksRequestSerializer(serializers.Serializer[Any]):
@@ -31,6 +28,9 @@ class TaskSerializer(serializers.Serializer[Any]):
     image_id = serializers.CharField()
     image_url = serializers.CharField(help_text="Absolute; fetch it without the API token.")
     reply_subject = serializers.CharField(help_text="The lease: send it back with the result.")
+    config = serializers.DictField(help_text="Settings of the pipeline in this project.")
+    lease_seconds = serializers.FloatField(help_text="How long the image stays with the caller.")
+    attempt = serializers.IntegerField(help_text="1 for the first lease of this image in this run.")
 
 
 class TasksResponseSerializer(serializers.Serializer[Any]):
@@ -94,29 +94,23 @@ def posted_results(request: Request) -> list[Any]:
     return results
 
 
-def given_name(request: Request) -> str:
-    """The name of the service that the caller says it is, from `client_info` or a header; empty if unsaid."""
-    named = _client_info(request).get("name")
-    name = named if isinstance(named, str) and named else request.headers.get(NAME_HEADER, "")
-    return clean_text(name, NAME_MAX).strip()
+def client_info(request: Request) -> Any:
+    """What the caller says of itself, as it came; None if it says nothing."""
+    return request.data.get("client_info") if isinstance(request.data, dict) else None
 
 
-def caller(request: Request) -> Worker:
-    """Who calls: bound to the token, named by what the caller says of itself."""
-    host = _client_info(request).get("hostname")
-    name = given_name(request) or (host if isinstance(host, str) else "")
-    return worker_of(request.user.pk or 0, getattr(request.user, "name", ""), name)
-
-
-def _client_info(request: Request) -> dict[str, Any]:
-    info = request.data.get("client_info") if isinstance(request.data, dict) else None
-    return info if isinstance(info, dict) else {}
-
-
-def task_as_wire(task: ReservedTask) -> dict[str, str]:
-    """One task in the contract's words."""
+def task_as_wire(task: ReservedTask, config: TravellingConfig | None) -> dict[str, Any]:
+    """One task in the contract's words, and what we add to them."""
     image_id = str(task.image_id)
-    return {"id": image_id, "image_id": image_id, "image_url": task.image_url, "reply_subject": task.token}
+    return {
+        "id": image_id,
+        "image_id": image_id,
+        "image_url": task.image_url,
+        "reply_subject": task.token,
+        "config": config.config if config else {},
+        "lease_seconds": settings.NATS_TASK_TTR,
+        "attempt": task.attempt,
+    }
 
 
 def answer_as_wire(answer: ItemAnswer) -> dict[str, str]:

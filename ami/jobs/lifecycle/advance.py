@@ -18,6 +18,7 @@ from ami.base.database import execute
 from ami.base.failpoints import hit
 from ami.jobs import ledger
 from ami.jobs.dispatcher import dispatcher
+from ami.jobs.lifecycle.contributions import write_contributions
 from ami.jobs.lifecycle.finish import finish_job
 from ami.jobs.lifecycle.publish import rebuild_pending_sets, unpublished_rows
 from ami.jobs.models import Job, JobStage
@@ -103,7 +104,8 @@ def _project(job_id: int) -> Counts:
             stage.key: stage
             for stage in JobStage.objects.select_for_update(no_key=True).filter(job_id=job_id).order_by("pk")
         }
-        counts = ledger.count(job_id)
+        counts, shares = ledger.count_by_worker(job_id)
+        write_contributions(job_id, shares)
         Job.objects.filter(pk=job_id).update(projected_at=Now(), refresh_due_at=None)
         job = Job.objects.only("status", "collected_at", "delay").filter(pk=job_id).first()
         if not stages or job is None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ami.base.logs import clean_text
-
 NAME_MAX = 255
 
 
@@ -13,15 +11,11 @@ NAME_MAX = 255
 class Worker:
     """A caller of the worker endpoints.
 
-    `holder` is what leases are bound to (`user:7`): another holder cannot use them. `name` is what people
-    read in the ledger; it comes from the caller and proves nothing.
+    `holder` is what leases are bound to (`service:7`, or `user:7` for users' tokens): another holder cannot
+    use them. `name` is what people read in the ledger; what the caller says of itself in it proves nothing.
+    `instance_id` is the row of this worker among `ami.ml`'s worker instances, if it has one.
     """
 
     holder: str
     name: str
-
-
-def worker_of(user_id: int, user_name: str, given_name: str) -> Worker:
-    """The worker behind a user's token; `given_name` is what the caller says it is called."""
-    name = clean_text(given_name or user_name or f"user {user_id}", NAME_MAX).strip()
-    return Worker(holder=f"user:{user_id}", name=name or f"user {user_id}")
+    instance_id: int | None = None

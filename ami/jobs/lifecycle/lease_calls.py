@@ -6,7 +6,8 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,7 +17,11 @@ from django.db import transaction
 
 from ami.jobs import ledger
 from ami.jobs.ledger import LockedTask
-from ami.jobs.states import TaskState
+from ami.jobs.lifecycle import quotas
+from ami.jobs.lifecycle.announce import announce
+from ami.jobs.lifecycle.holders import Worker
+from ami.jobs.models import Job
+from ami.jobs.states import FINAL, TaskState
 from ami.taskqueue import Action, InProgress, Lease, Nak, QueueError, TaskQueueManager
 
 logger = structlog.get_logger(__name__)
@@ -44,26 +49,41 @@ class LeaseAnswer:
         return self.state is LeaseState.CANCELLED
 
 
-def extend(leases: Sequence[Lease]) -> list[LeaseAnswer]:
-    """Hold leases for another full lease time. Safe to run any number of times."""
-    with transaction.atomic():
-        tasks = ledger.lock_many([(lease.job_id, lease.image_id) for lease in leases])
-        held = [lease for lease in leases if _in_force(lease, tasks.get((lease.job_id, lease.image_id)))]
-        ledger.extend(
-            [tasks[lease.job_id, lease.image_id].id for lease in held], seconds=settings.NATS_TASK_TTR
-        )
+def extend(leases: Sequence[Lease], worker: Worker) -> list[LeaseAnswer]:
+    """Hold leases for another full lease time; an answer each. Safe to run any number of times."""
+
+    def hold(task_ids: Sequence[int]) -> None:
+        ledger.extend(task_ids, seconds=settings.NATS_TASK_TTR)
+
+    held, answers = _on_those_in_force(leases, hold, LeaseState.HELD)
     _tell([InProgress(lease.delivery) for lease in held])
-    return [_answer(lease, tasks, held, LeaseState.HELD) for lease in leases]
+    quotas.note_taken(worker, held)
+    quotas.note_returned(worker, _gone(answers))
+    return answers
 
 
-def release(leases: Sequence[Lease]) -> list[LeaseAnswer]:
+def release(leases: Sequence[Lease], worker: Worker) -> list[LeaseAnswer]:
     """Give leases back unused: images are free at once, attempts do not count. Safe to run twice."""
+    held, answers = _on_those_in_force(leases, ledger.release, LeaseState.RELEASED)
+    _tell([Nak(lease.delivery, 0) for lease in held])
+    quotas.note_returned(worker, leases)
+    announce(Counter(lease.job_id for lease in held))
+    return answers
+
+
+def _on_those_in_force(
+    leases: Sequence[Lease], act: Callable[[Sequence[int]], None], state: LeaseState
+) -> tuple[list[Lease], list[LeaseAnswer]]:
     with transaction.atomic():
         tasks = ledger.lock_many([(lease.job_id, lease.image_id) for lease in leases])
         held = [lease for lease in leases if _in_force(lease, tasks.get((lease.job_id, lease.image_id)))]
-        ledger.release([tasks[lease.job_id, lease.image_id].id for lease in held])
-    _tell([Nak(lease.delivery, 0) for lease in held])
-    return [_answer(lease, tasks, held, LeaseState.RELEASED) for lease in leases]
+        act([tasks[lease.job_id, lease.image_id].id for lease in held])
+    in_force = set(held)
+    others = [lease for lease in leases if lease not in in_force]
+    ended = _ended({lease.job_id for lease in others})
+    return held, [
+        LeaseAnswer(lease, state if lease in in_force else _why_not(lease, tasks, ended)) for lease in leases
+    ]
 
 
 def _in_force(lease: Lease, task: LockedTask | None) -> bool:
@@ -75,18 +95,22 @@ def _in_force(lease: Lease, task: LockedTask | None) -> bool:
     )
 
 
-def _answer(
-    lease: Lease,
-    tasks: dict[tuple[int, int], LockedTask],
-    held: Sequence[Lease],
-    state: LeaseState,
-) -> LeaseAnswer:
-    if lease in held:
-        return LeaseAnswer(lease, state)
+def _why_not(lease: Lease, tasks: dict[tuple[int, int], LockedTask], ended: set[int]) -> LeaseState:
     task = tasks.get((lease.job_id, lease.image_id))
-    if task is None or task.status == TaskState.CANCELLED:
-        return LeaseAnswer(lease, LeaseState.CANCELLED)
-    return LeaseAnswer(lease, LeaseState.LOST)
+    if task is None or task.status == TaskState.CANCELLED or lease.job_id in ended:
+        return LeaseState.CANCELLED
+    return LeaseState.LOST
+
+
+def _ended(job_ids: Iterable[int]) -> set[int]:
+    wanted = list(job_ids)
+    if not wanted:
+        return set()
+    return set(Job.objects.filter(pk__in=wanted, status__in=FINAL).values_list("pk", flat=True))
+
+
+def _gone(answers: Sequence[LeaseAnswer]) -> list[Lease]:
+    return [answer.lease for answer in answers if answer.state is not LeaseState.HELD]
 
 
 def _tell(actions: Sequence[Action]) -> None:

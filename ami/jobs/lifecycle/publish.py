@@ -16,6 +16,7 @@ from ami.base.database import execute, rows
 from ami.base.failpoints import hit
 from ami.jobs import logs
 from ami.jobs.lifecycle import claims
+from ami.jobs.lifecycle.announce import announce
 from ami.jobs.lifecycle.claims import Claim
 from ami.jobs.states import TaskState
 from ami.taskqueue import (
@@ -75,6 +76,7 @@ def publish_slice(claim: Claim, out_of_time: Callable[[], bool]) -> bool:
             return False
         published += confirmed
         room -= confirmed
+        announce({claim.job_id: confirmed})
     if published:
         logs.write_one(
             claim.job_id, "job.published", f"Published {published:,} images to the queue.", count=published

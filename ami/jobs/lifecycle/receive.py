@@ -17,6 +17,7 @@ from ami.base.database import rows
 from ami.base.failpoints import hit
 from ami.jobs import ledger
 from ami.jobs.ledger import Failure, LockedTask
+from ami.jobs.lifecycle import quotas
 from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.aftermath import Aftermath
 from ami.jobs.lifecycle.holders import Worker
@@ -58,6 +59,7 @@ def receive(job: Job, results: Sequence[object], *, worker: Worker) -> list[Item
         hit("receive.before_commit")
     hit("receive.after_commit")
     aftermath.carry_out()
+    quotas.note_returned(worker, [item.lease for item in leased])
     if aftermath.failed:
         request_refresh(job.pk)
     return [_answer(item, answers) for item in items]
@@ -86,6 +88,7 @@ def _accept(
         [task.id for task, _ in accepted],
         inbox_ids,
         worker=worker.name,
+        instance_id=worker.instance_id,
         ms=[item.processing_ms for _, item in accepted],
     )
     for (_, item), inbox_id in zip(accepted, inbox_ids, strict=True):
@@ -132,7 +135,7 @@ def _note_problems(
         if task is None or not _in_force(item, task):
             answers[item.lease.image_id] = _already_settled(item, task, aftermath)
             continue
-        failure = Failure(task, item.code, item.text, worker.name)
+        failure = Failure(task, item.code, item.text, worker.name, worker.instance_id)
         if item.retryable and task.used_attempts < settings.NATS_MAX_DELIVER:
             wait = settings.RETRY_BACKOFF_SECONDS * 2 ** max(0, task.used_attempts - 1)
             retries.append((failure, wait))

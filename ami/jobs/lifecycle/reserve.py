@@ -19,6 +19,7 @@ from ami.base.database import rows
 from ami.base.failpoints import hit
 from ami.jobs import ledger
 from ami.jobs.ledger import Failure, LockedTask
+from ami.jobs.lifecycle import quotas
 from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.holders import Worker
 from ami.jobs.lifecycle.leases import signer
@@ -47,7 +48,12 @@ class ReservedTask:
     image_id: int
     image_url: str
     token: str
-    attempt: int
+    lease: Lease
+
+    @property
+    def attempt(self) -> int:
+        """Which lease of this image in this run it is: 1 for the first."""
+        return self.lease.attempt
 
 
 class Verdict(Enum):
@@ -96,11 +102,24 @@ def reserve_tasks(requests: Sequence[ReserveRequest], *, worker: Worker, base_ur
     call leases more), but what a lost answer leased comes back when the lease is over.
     """
     queue = TaskQueueManager()
+    requests = _within(requests, quotas.room(worker))
     decided = _fetch_and_lease(queue, requests, worker, base_url)
     if decided.surplus and len(decided.tasks) < sum(request.count for request in requests):
         again = _still_wanted(requests, decided.tasks)
         decided.tasks += _fetch_and_lease(queue, again, worker, base_url).tasks
+    quotas.note_taken(worker, [task.lease for task in decided.tasks])
     return decided.tasks
+
+
+def _within(requests: Sequence[ReserveRequest], room: int) -> list[ReserveRequest]:
+    """The requests, cut to what the worker may still take in all."""
+    cut = []
+    for request in requests:
+        count = min(request.count, room)
+        room -= count
+        if count:
+            cut.append(ReserveRequest(request.job_id, request.epoch, count))
+    return cut
 
 
 def _still_wanted(requests: Sequence[ReserveRequest], tasks: Sequence[ReservedTask]) -> list[ReserveRequest]:
@@ -178,14 +197,18 @@ def _lease(
     chosen: Sequence[tuple[LockedTask, ReservedMessage]], worker: Worker, urls: dict[int, str]
 ) -> list[ReservedTask]:
     attempts = ledger.lease(
-        [task.id for task, _ in chosen], worker=worker.name, seconds=settings.NATS_TASK_TTR
+        [task.id for task, _ in chosen],
+        worker=worker.name,
+        instance_id=worker.instance_id,
+        seconds=settings.NATS_TASK_TTR,
     )
     sign = signer().sign
     tasks = []
     for task, message in chosen:
-        attempt = attempts[task.id]
-        token = sign(Lease(task.job_id, task.run, task.image_id, attempt, worker.holder, message.delivery))
-        tasks.append(ReservedTask(task.job_id, task.image_id, urls[task.image_id], token, attempt))
+        lease = Lease(
+            task.job_id, task.run, task.image_id, attempts[task.id], worker.holder, message.delivery
+        )
+        tasks.append(ReservedTask(task.job_id, task.image_id, urls[task.image_id], sign(lease), lease))
     return tasks
 
 

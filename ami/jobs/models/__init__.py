@@ -1,10 +1,11 @@
 """What Postgres knows about jobs. Rows are written by `ledger`, `transitions` and `logs` only."""
 
 from ami.jobs.models.attempt import Attempt
+from ami.jobs.models.contribution import JobContribution
 from ami.jobs.models.inbox import InboxEntry
 from ami.jobs.models.job import Job
 from ami.jobs.models.log import JobLog
 from ami.jobs.models.stage import JobStage
 from ami.jobs.models.task import JobTask
 
-__all__ = ["Attempt", "InboxEntry", "Job", "JobLog", "JobStage", "JobTask"]
+__all__ = ["Attempt", "InboxEntry", "Job", "JobContribution", "JobLog", "JobStage", "JobTask"]

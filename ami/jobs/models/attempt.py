@@ -19,6 +19,7 @@ class Attempt(models.Model):
     run = models.PositiveIntegerField()
     attempt = models.PositiveIntegerField()
     worker = models.CharField(max_length=255, blank=True)
+    instance_id = models.BigIntegerField(null=True)
     error_code = models.CharField(max_length=32, choices=ErrorCode.choices)
     error_text = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

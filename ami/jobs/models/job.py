@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -61,6 +62,11 @@ class Job(TimestampedModel):
     delay = models.PositiveIntegerField(default=0, help_text="Seconds to wait before starting.")
     limit = models.PositiveIntegerField(null=True, blank=True, help_text="At most this many captures.")
     shuffle = models.BooleanField(default=True, help_text="Work through the captures in random order.")
+    priority = models.PositiveSmallIntegerField(
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="Its weight, 1 to 100, when workers could take tasks of several jobs.",
+    )
     params = models.JSONField(default=dict, blank=True)
     result = models.JSONField(null=True, blank=True)
     diagnostics = models.JSONField(default=list, blank=True, help_text="What health checks noticed.")
@@ -91,6 +97,12 @@ class Job(TimestampedModel):
     )
     projected_at = models.DateTimeField(null=True, blank=True, editable=False)
     refresh_due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_served_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When tasks of it were last handed out in a fair turn.",
+    )
 
     objects: ClassVar[models.Manager[Job]] = models.Manager.from_queryset(JobQuerySet)()
 

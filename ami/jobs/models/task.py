@@ -39,6 +39,7 @@ class JobTask(models.Model):
     leased_until = models.DateTimeField(null=True)
     not_before = models.DateTimeField(null=True)
     worker = models.CharField(max_length=255, blank=True)
+    instance_id = models.BigIntegerField(null=True, help_text="Row of that worker, should it still be there.")
     accepted_in = models.BigIntegerField(null=True, help_text="Inbox row that holds the result.")
     error_code = models.CharField(max_length=32, blank=True, choices=ErrorCode.choices)
     error_text = models.TextField(blank=True)

@@ -142,8 +142,8 @@ class Life:
     def give_back(self) -> None:
         """A worker extends one lease and gives back another."""
         for task, _ in self.some():
-            lease_calls.extend([lease_of(task)])
-            lease_calls.release([lease_of(task)])
+            lease_calls.extend([lease_of(task)], ALICE)
+            lease_calls.release([lease_of(task)], ALICE)
 
     def check(self) -> None:
         """The health checks run, a minute later."""

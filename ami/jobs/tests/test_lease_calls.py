@@ -13,7 +13,7 @@ from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.lease_calls import LeaseAnswer, extend, release
 from ami.jobs.models import Attempt, Job, JobTask
 from ami.jobs.states import TaskState
-from ami.jobs.tests.world import BOB, World, lease_of
+from ami.jobs.tests.world import ALICE, BOB, World, lease_of
 from ami.taskqueue import Action, InProgress, Nak
 
 pytestmark = pytest.mark.integration
@@ -36,7 +36,7 @@ def test_an_extended_lease_lasts_another_full_time(
     job = light_world.started_job(1)
     lease = lease_of(light_world.reserve(job)[0])
     settings.NATS_TASK_TTR = 30
-    assert states(extend([lease])) == ["held"]
+    assert states(extend([lease], ALICE)) == ["held"]
     assert 29 < seconds_left(job) <= 30
     assert told == [InProgress(lease.delivery)]
     assert JobTask.objects.get().attempt == 1
@@ -46,7 +46,7 @@ def test_a_lease_that_ran_out_can_be_extended_while_nobody_else_has_the_image(li
     job = light_world.started_job(1)
     lease = lease_of(light_world.reserve(job)[0])
     light_world.let_leases_run_out(job)
-    assert states(extend([lease])) == ["held"]
+    assert states(extend([lease], ALICE)) == ["held"]
     assert seconds_left(job) > 1
 
 
@@ -58,7 +58,7 @@ def test_a_released_image_is_free_at_once_and_the_attempt_does_not_count(
         task = light_world.obtain(job, 1)[0]
         assert task.attempt == number
         told.clear()
-        assert states(release([lease_of(task)])) == ["released"]
+        assert states(release([lease_of(task)], ALICE)) == ["released"]
         assert told == [Nak(lease_of(task).delivery, 0)]
         row = JobTask.objects.get()
         assert (row.status, row.attempt, row.released, row.leased_until) == (0, number, number, None)
@@ -69,10 +69,10 @@ def test_a_released_image_is_free_at_once_and_the_attempt_does_not_count(
 def test_a_second_release_changes_nothing(light_world: World, told: list[Action]) -> None:
     job = light_world.started_job(1)
     lease = lease_of(light_world.reserve(job)[0])
-    release([lease, lease])
+    release([lease, lease], ALICE)
     before = light_world.ledger_bytes(job)
     told.clear()
-    assert states(release([lease])) == states(extend([lease])) == ["lost"]
+    assert states(release([lease], ALICE)) == states(extend([lease], ALICE)) == ["lost"]
     assert (light_world.ledger_bytes(job), told) == (before, [])
 
 
@@ -95,7 +95,7 @@ def test_a_lease_that_is_not_in_force_moves_nothing(
     lease = lease_of(light_world.reserve(job)[0])
     JobTask.objects.update(**changes)
     before = light_world.ledger_bytes(job)
-    assert states(extend([lease])) == states(release([lease])) == [state]
+    assert states(extend([lease], ALICE)) == states(release([lease], ALICE)) == [state]
     assert (light_world.ledger_bytes(job), told) == (before, [])
 
 
@@ -104,15 +104,15 @@ def test_workers_hear_that_the_job_was_cancelled_or_deleted(light_world: World) 
     leases = [lease_of(light_world.reserve(job)[0]) for job in jobs]
     cancel_job(jobs[0].pk)
     jobs[1].delete()
-    assert [answer.cancelled for answer in extend(leases)] == [True, True, False]
-    assert states(extend(leases)) == ["cancelled", "cancelled", "held"]
+    assert [answer.cancelled for answer in extend(leases, ALICE)] == [True, True, False]
+    assert states(extend(leases, ALICE)) == ["cancelled", "cancelled", "held"]
 
 
 def test_answers_come_in_the_order_of_the_leases(light_world: World) -> None:
     job = light_world.started_job(3)
     leases = [lease_of(task) for task in light_world.reserve(job)]
-    release([leases[1]])
-    answers = extend([leases[2], leases[1], leases[0]])
+    release([leases[1]], ALICE)
+    answers = extend([leases[2], leases[1], leases[0]], ALICE)
     assert [answer.lease for answer in answers] == [leases[2], leases[1], leases[0]]
     assert states(answers) == ["held", "lost", "held"]
 
@@ -121,6 +121,6 @@ def test_leases_are_extended_and_released_without_a_queue(light_world: World, lo
     job = light_world.started_job(2)
     held, given_back = (lease_of(task) for task in light_world.reserve(job))
     lonely_nats.kill()
-    assert states(extend([held])) == ["held"]
-    assert states(release([given_back])) == ["released"]
+    assert states(extend([held], ALICE)) == ["held"]
+    assert states(release([given_back], ALICE)) == ["released"]
     assert light_world.row(job, given_back.image_id).released == 1

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q, Value
 
 from ami.base.models import TimestampedModel
+from ami.users.callers import Machine
 from ami.users.models import User
 from ami.users.roles import Role, permissions_of
 
@@ -26,8 +27,13 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     """Which projects a person may see."""
 
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
-        """Active projects that are public, or that the person owns or belongs to; all for superusers."""
+        """Active projects that are public, or that the person owns or belongs to; all for superusers.
+
+        Machines see those that their key is good for, and no others.
+        """
         active = self.filter(active=True)
+        if isinstance(user, Machine):
+            return active.filter(pk__in=user.grants)
         if user.is_superuser:
             return active
         if not user.is_authenticated:
@@ -99,6 +105,8 @@ def permissions_in(user: User | AnonymousUser, project: Project) -> frozenset[st
 
     Superusers are not asked here: callers let them through.
     """
+    if isinstance(user, Machine):
+        return user.grants.get(project.pk, frozenset())
     if not user.is_authenticated:
         return frozenset()
     roles = set(
@@ -113,6 +121,8 @@ def permissions_in(user: User | AnonymousUser, project: Project) -> frozenset[st
 
 def permissions_by_project(user: User | AnonymousUser) -> dict[int, frozenset[str]]:
     """The same for every project of the person, by project id, in one query: for lists over many projects."""
+    if isinstance(user, Machine):
+        return dict(user.grants)
     if not user.is_authenticated:
         return {}
     memberships = ProjectMembership.objects.filter(user_id=user.pk).values_list("project_id", "role")

@@ -4,6 +4,8 @@ from ami.ml.models.algorithm import Algorithm, AlgorithmCategoryMap
 from ami.ml.models.pipeline import Pipeline, ProjectPipelineConfig
 from ami.ml.models.prediction import Classification, Detection
 from ami.ml.models.processing_service import ProcessingService
+from ami.ml.models.worker_instance import WorkerInstance, lease_key
+from ami.ml.models.worker_key import WorkerKey
 
 __all__ = [
     "Algorithm",
@@ -13,4 +15,7 @@ __all__ = [
     "Pipeline",
     "ProcessingService",
     "ProjectPipelineConfig",
+    "WorkerInstance",
+    "WorkerKey",
+    "lease_key",
 ]

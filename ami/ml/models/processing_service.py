@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from ami.base import clock
 from ami.base.models import TimestampedModel
@@ -14,6 +16,14 @@ from ami.ml.models.pipeline import Pipeline
 
 ONLINE_FOR = timedelta(seconds=60)
 """A pull service counts as online this long after its last call (contract 3.9)."""
+
+
+class ProcessingServiceQuerySet(models.QuerySet["ProcessingService"]):
+    """Which services there are."""
+
+    def pulling(self) -> ProcessingServiceQuerySet:
+        """Those whose workers pull: without an endpoint."""
+        return self.filter(Q(endpoint_url__isnull=True) | Q(endpoint_url=""))
 
 
 class ProcessingService(TimestampedModel):
@@ -28,9 +38,21 @@ class ProcessingService(TimestampedModel):
     pipelines: models.ManyToManyField[Pipeline, Any] = models.ManyToManyField(
         Pipeline, related_name="processing_services", blank=True
     )
+    registered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The account with whose token its workers registered; empty where they use worker keys.",
+    )
     last_seen = models.DateTimeField(null=True, blank=True)
     last_seen_live = models.BooleanField(null=True, blank=True)
     last_seen_latency = models.FloatField(null=True, blank=True, help_text="Seconds.")
+
+    objects: ClassVar[models.Manager[ProcessingService]] = models.Manager.from_queryset(
+        ProcessingServiceQuerySet
+    )()
 
     class Meta:
         ordering: ClassVar[list[str]] = ["name", "pk"]

@@ -14,13 +14,14 @@ from django.conf import settings
 from django.db import connections
 
 from ami.jobs import transitions
-from ami.jobs.lifecycle import catalogue
+from ami.jobs.api.presence import forget_notes
+from ami.jobs.lifecycle import catalogue, openings
 from ami.jobs.models import Job
 from ami.jobs.tests.world import OnDemandDispatcher
 from ami.main.models import ProjectMembership, SourceImage, SourceImageCollection
 from ami.main.tests.factories import image_bytes, make_deployment, make_project
-from ami.ml.heartbeats import forget_notes
 from ami.ml.results import forget_taxa
+from ami.ml.workers import forget_known
 from ami.taskqueue import AsyncJobStateManager, TaskQueueManager
 from ami.taskqueue.tests.waiting import wait_for
 from ami.tests.contract.field_models import SLUG, registration, see_by_turns
@@ -38,7 +39,7 @@ class Platform:
 
     def __init__(self, base: str, background: OnDemandDispatcher) -> None:
         """`base` ends in `/api/v2`."""
-        for forget in (catalogue.forget, forget_taxa, forget_notes):
+        for forget in (catalogue.forget, forget_taxa, forget_notes, forget_known, openings.forget_drained):
             forget()
         self.base = base
         self.background = background

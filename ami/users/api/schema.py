@@ -11,6 +11,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     """`Authorization: Token <token>`."""
 
     target_class = "ami.users.authentication.TokenAuthentication"
+    match_subclasses = True
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
@@ -19,5 +20,5 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
             "type": "apiKey",
             "in": "header",
             "name": "Authorization",
-            "description": "`Token <token>`; the token comes from `auth/token/login/`.",
+            "description": "`Token <token>`; the token comes from `auth/token/login/`, or is a worker key.",
         }

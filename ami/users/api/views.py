@@ -12,7 +12,7 @@ from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.mixins import CreateModelMixin, ListModelMixin, RetrieveModelMixin
-from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
+from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -30,6 +30,7 @@ from ami.users.api.serializers import (
 )
 from ami.users.authentication import forget
 from ami.users.models import User
+from ami.users.permissions import HasAccount
 from ami.users.roles import ROLES
 from ami.users.throttling import LoginPerAccount, LoginPerAddress
 
@@ -55,7 +56,7 @@ class LoginView(APIView):
 class LogoutView(APIView):
     """End the token that the request carries."""
 
-    permission_classes = [IsAuthenticated]
+    permission_classes = [HasAccount]
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
@@ -77,7 +78,7 @@ class UserViewSet(CreateModelMixin, ListModelMixin, RetrieveModelMixin, GenericV
         """Staff for lists and new accounts; one's own account needs a login; roles are public."""
         if self.action == "roles":
             return [AllowAny()]
-        return [IsAuthenticated()] if self.action in ("me", "retrieve") else [IsActiveStaff()]
+        return [HasAccount()] if self.action in ("me", "retrieve") else [IsActiveStaff()]
 
     def get_queryset(self) -> QuerySet[User]:
         """Everybody for staff, oneself for others."""

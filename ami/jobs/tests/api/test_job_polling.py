@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytest_django.fixtures import Settings
 
-from ami.jobs.api import polling
+from ami.jobs.lifecycle import openings
 from ami.jobs.models import Job
 from ami.jobs.tests.api.lab import Lab, other_project
 from ami.ml.models import ProjectPipelineConfig
@@ -89,13 +89,13 @@ def test_a_job_whose_images_pause_after_an_error_is_not_listed(lab: Lab, setting
 
 
 def test_that_a_job_is_drained_is_looked_up_once_a_second(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "DRAINED_SECONDS", 60.0)
+    monkeypatch.setattr(openings, "DRAINED_SECONDS", 60.0)
     job = lab.world.started_job(images=1)
     lab.tasks(job)
     assert lab.listed(**POLL) == []
     lab.world.let_leases_run_out(job)
     assert lab.listed(**POLL) == []
-    polling.forget_drained()
+    openings.forget_drained()
     assert lab.listed(**POLL) == [job.pk]
 
 

@@ -1,23 +1,26 @@
-"""Whose service looks alive after a worker's call (contract 3.9; never somebody else's)."""
+"""Who looks alive after a worker's call (contract 3.9): its caller, and never somebody else."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
 
+from ami.base import clock
 from ami.jobs.api import presence
 from ami.jobs.tests.api.lab import Lab, at, other_project
 from ami.main.models import Project
-from ami.ml.models import ProcessingService
+from ami.ml.models import ProcessingService, WorkerInstance
+from ami.ml.workers import mark_silent_offline
 
 pytestmark = pytest.mark.integration
 
 
 def service(lab: Lab, name: str, project: Project | None = None, **fields: object) -> ProcessingService:
-    """A service for the lab's pipeline."""
-    made = ProcessingService.objects.create(name=name, **fields)
+    """A service for the lab's pipeline, registered by the worker's account unless said otherwise."""
+    made = ProcessingService.objects.create(name=name, **({"registered_by": lab.user("worker")} | fields))
     made.projects.add(project or lab.world.project)
     made.pipelines.add(lab.world.pipeline)
     return made
@@ -40,19 +43,31 @@ CALLS: dict[str, Callable[[Lab], object]] = {
     "tasks": lambda lab: lab.tasks(lab.world.started_job(), 1, "worker"),
     "result": lambda lab: lab.post(at(lab.world.started_job(), "result"), {"results": []}, "worker"),
     "bad result": lambda lab: lab.post(at(lab.world.started_job(), "result"), {}, "worker"),
+    "reserve": lambda lab: lab.post("/api/v2/tasks/reserve/", {"batch_size": 1}, "worker"),
+    "next": lambda lab: lab.post("/api/v2/jobs/next/", {}, "worker"),
+    "extend": lambda lab: lab.post("/api/v2/tasks/extend/", {"leases": []}, "worker"),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_call_of_a_worker_without_a_name_marks_the_pull_services_of_the_pipeline(
+def test_a_call_of_a_worker_without_a_name_marks_the_pull_services_that_its_account_registered(
     lab: Lab, call: str
 ) -> None:
     project, _ = other_project()
     ours, pushed = service(lab, "ours"), service(lab, "pushed", endpoint_url="http://svc:2000")
-    theirs, other_pipeline = service(lab, "theirs", project), service(lab, "birds")
-    other_pipeline.pipelines.clear()
+    theirs, of_a_peer = (
+        service(lab, "theirs", project),
+        service(lab, "peer", registered_by=lab.user("manager")),
+    )
     CALLS[call](lab)
-    assert online(ours, pushed, theirs, other_pipeline) == [True, False, False, False]
+    assert online(ours, pushed, theirs, of_a_peer) == [True, False, False, False]
+
+
+def test_a_poll_marks_services_of_the_pipelines_that_it_asks_for(lab: Lab) -> None:
+    ours, birds = service(lab, "ours"), service(lab, "birds")
+    birds.pipelines.clear()
+    poll(lab, "worker")
+    assert online(ours, birds) == [True, False]
 
 
 def test_a_poll_of_a_worker_with_a_name_marks_its_service_and_not_its_peer(lab: Lab) -> None:
@@ -70,7 +85,24 @@ def test_a_call_of_a_worker_with_a_name_marks_its_service_and_not_its_peer(lab: 
     assert online(mine, peer, namesake) == [True, False, False]
 
 
-def test_a_name_that_nobody_registered_marks_nothing(lab: Lab) -> None:
+def test_nobody_marks_a_service_that_another_account_registered_by_using_its_name(lab: Lab) -> None:
+    peer = service(lab, "Peer", registered_by=lab.user("manager"))
+    poll(lab, "worker", "Peer")
+    assert online(peer) == [False]
+
+
+def test_a_service_that_nobody_registered_is_marked_when_only_it_can_be_meant(lab: Lab) -> None:
+    one = service(lab, "made in the admin", registered_by=None)
+    poll(lab, "worker")
+    assert online(one) == [True]
+    ProcessingService.objects.update(last_seen_live=False)
+    presence.forget_notes()
+    service(lab, "another", registered_by=None)
+    poll(lab, "worker")
+    assert online(one) == [False], "it may be the other one"
+
+
+def test_a_name_that_nobody_registered_marks_no_service(lab: Lab) -> None:
     peer = service(lab, "Peer")
     poll(lab, "worker", "Stranger")
     assert online(peer) == [False]
@@ -82,22 +114,7 @@ def test_who_is_no_worker_marks_nothing(lab: Lab) -> None:
         poll(lab, who)
         poll(lab, who, "ours")
     assert online(ours) == [False]
-    assert presence._looked_up == {}
-
-
-def test_a_superuser_works_everywhere(lab: Lab) -> None:
-    project, _ = other_project()
-    ours, theirs = service(lab, "ours"), service(lab, "theirs", project)
-    poll(lab, "superuser")
-    assert online(ours, theirs) == [True, True]
-
-
-def test_without_slugs_a_poll_marks_the_services_of_the_project_that_it_names(lab: Lab) -> None:
-    ours = service(lab, "ours")
-    poll(lab, "worker", pipeline__slug__in="")
-    assert online(ours) == [False]
-    poll(lab, "worker", pipeline__slug__in="", project_id=lab.world.project.pk)
-    assert online(ours) == [True]
+    assert not WorkerInstance.objects.exists()
 
 
 def test_an_ordinary_list_is_no_sign_of_life(lab: Lab) -> None:
@@ -106,30 +123,68 @@ def test_an_ordinary_list_is_no_sign_of_life(lab: Lab) -> None:
     assert online(ours) == [False]
 
 
-def test_the_second_call_within_half_a_minute_asks_the_database_nothing(
-    lab: Lab, django_assert_num_queries: Callable[[int], object]
+def test_the_second_call_within_half_a_minute_writes_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service(lab, "ours")
-    job = lab.world.started_job()
-    for name in ("", "ours", "nobody"):
-        presence.note_call(name, job)
-        with django_assert_num_queries(0):  # type: ignore[attr-defined]
-            presence.note_call(name, job)
+    poll(lab, "worker", "ours")
+    written: list[object] = []
+
+    def note(_: object, sign: object) -> bool:
+        written.append(sign)
+        return True
+
+    monkeypatch.setattr(type(lab.world.background), "seen", note)
+    poll(lab, "worker", "ours")
+    assert written == []
+    presence.forget_notes()
+    poll(lab, "worker", "ours")
+    assert len(written) == 1
 
 
 def test_names_of_strangers_do_not_fill_the_memory(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "_MOST_REMEMBERED", 3)
-    job = lab.world.job()
     for number in range(10):
-        presence.note_call(f"stranger {number}", job)
-    assert len(presence._looked_up) <= 3
+        poll(lab, "worker", f"stranger {number}")
+    assert len(presence._noted) <= 3
 
 
 def test_a_heartbeat_that_fails_does_not_fail_the_call(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lose(*_: object) -> None:
+    def lose(*_: object) -> bool:
         raise OperationalError("canceling statement due to lock timeout")
 
-    monkeypatch.setattr(presence, "note_pipeline_seen", lose)
-    monkeypatch.setattr(presence, "note_slugs_seen", lose)
+    monkeypatch.setattr(type(lab.world.background), "seen", lose)
+    poll(lab, "worker", "ours")
     assert len(lab.tasks(lab.world.started_job(), 1, "worker")) == 1
-    poll(lab, "worker")
+
+
+def test_a_heartbeat_is_written_at_once_when_the_broker_does_not_take_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = service(lab, "ours")
+    monkeypatch.setattr(type(lab.world.background), "seen", lambda *_: False)
+    poll(lab, "worker", "ours")
+    assert online(ours) == [True]
+
+
+def test_who_is_silent_for_a_minute_is_offline(lab: Lab) -> None:
+    ours, pushed = service(lab, "ours"), service(lab, "pushed", endpoint_url="http://svc:2000")
+    poll(lab, "worker", "ours")
+    long_ago = clock.now() - timedelta(seconds=61)
+    ProcessingService.objects.update(last_seen=long_ago, last_seen_live=True)
+    assert mark_silent_offline() == 1, "the worker called just now, the pushed service is asked by others"
+    WorkerInstance.objects.update(last_seen=long_ago)
+    assert mark_silent_offline() == 1
+    assert mark_silent_offline() == 0
+    assert not WorkerInstance.objects.get().online
+    assert ProcessingService.objects.get(pk=ours.pk).last_seen_live is False
+    assert ProcessingService.objects.get(pk=pushed.pk).last_seen_live is True
+
+
+def test_refused_items_are_counted_with_the_next_sign_of_life(lab: Lab) -> None:
+    job = lab.world.started_job()
+    bad = {"reply_subject": "forged", "result": {"error": "x"}}
+    lab.post(at(job, "result"), {"results": [bad, bad]}, "worker")
+    presence._noted.clear()
+    lab.post(at(job, "result"), {"results": []}, "worker")
+    assert WorkerInstance.objects.get().rejected == 2
