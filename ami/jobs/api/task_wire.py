@@ -84,7 +84,7 @@ class ReserveResponseSerializer(serializers.Serializer[Any]):
 class LeasesRequestSerializer(serializers.Serializer[Any]):
     """Leases by their tokens (`reply_subject`)."""
 
-    leases = serializers.ListField(child=serializers.JSONField(), max_length=TOKENS_MAX)
+    leases = serializers.ListField(child=serializers.JSONField(allow_null=True), max_length=TOKENS_MAX)
     client_info = serializers.JSONField(required=False, allow_null=True)
 
 
@@ -116,7 +116,7 @@ class FailureSerializer(serializers.Serializer[Any]):
 class FailRequestSerializer(serializers.Serializer[Any]):
     """Attempts that ended badly."""
 
-    failures = serializers.ListField(child=serializers.JSONField(), max_length=TOKENS_MAX)
+    failures = serializers.ListField(child=serializers.JSONField(allow_null=True), max_length=TOKENS_MAX)
     client_info = serializers.JSONField(required=False, allow_null=True)
 
 

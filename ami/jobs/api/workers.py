@@ -10,7 +10,6 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from ami.jobs.models import JobContribution
@@ -79,12 +78,11 @@ class WorkerViewSet(ProjectScopedViewSet[Any], ReadOnlyModelViewSet[Any]):
         if project is None:  # `require_project` has raised by now
             raise AssertionError
         if not self.access.may("view_private_data", project.pk):
-            raise PermissionDenied
+            self.permission_denied(self.request)
         members = ProjectMembership.objects.filter(project=project).values("user")
         did = JobContribution.objects.filter(instance=OuterRef("pk"), job__project=project).values("instance")
-        return self.queryset.filter(
-            Q(service__projects=project) | Q(user__in=members) | Q(user=project.owner_id)
-        ).annotate(
+        people = Q(user__in=members) | Q(user__isnull=False, user=project.owner_id)
+        return self.queryset.filter(Q(service__projects=project) | people).annotate(
             **{
                 name: Coalesce(Subquery(did.annotate(total=Sum(name)).values("total")), 0)
                 for name in ("processed", "failed", "processing_ms")

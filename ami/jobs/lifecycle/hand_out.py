@@ -84,8 +84,9 @@ def _try(reach: Reach, wanted: int, worker: Worker, base_url: str) -> tuple[list
         opens = next_opening(job.job_id for job in jobs)
         return [], LOOK_AGAIN_SECONDS if opens is None else min(LOOK_AGAIN_SECONDS, opens + SOON_SECONDS / 10)
     tasks = _rounds(working, wanted, worker, base_url)
-    turns.note_served({task.job_id for task in tasks})
-    return _grouped(tasks, working), SOON_SECONDS
+    tasks = _grouped(tasks, working)
+    turns.note_served(list(dict.fromkeys(task.job_id for task in tasks)))
+    return tasks, SOON_SECONDS
 
 
 def _rounds(working: Sequence[Candidate], wanted: int, worker: Worker, base_url: str) -> list[ReservedTask]:

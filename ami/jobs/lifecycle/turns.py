@@ -55,9 +55,11 @@ UPDATE jobs_job SET last_served_at = clock_timestamp() WHERE id = (
     SELECT j.id FROM jobs_job j WHERE j.id = ANY(%s) AND j.status IN ('STARTED', 'RETRY')
     ORDER BY {_ORDER} FOR NO KEY UPDATE SKIP LOCKED LIMIT 1) RETURNING id
 """  # noqa: S608 - made of constants
+# A microsecond apart, so that those of one round keep their order.
 _SERVED = """
-UPDATE jobs_job SET last_served_at = clock_timestamp() WHERE id IN (
-    SELECT id FROM jobs_job WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+WITH free AS (SELECT id FROM jobs_job WHERE id = ANY(%(jobs)s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE jobs_job j SET last_served_at = statement_timestamp() + u.place * interval '1 microsecond'
+FROM unnest(%(jobs)s::bigint[]) WITH ORDINALITY AS u(id, place) JOIN free USING (id) WHERE j.id = u.id
 """
 
 
@@ -91,10 +93,10 @@ def claim(job_ids: Collection[int]) -> int | None:
     return int(found[0][0]) if found else ordered[0]
 
 
-def note_served(job_ids: Collection[int]) -> None:
-    """These jobs had their turn. Skips rows that somebody holds: their turn is being noted anyway."""
+def note_served(job_ids: Sequence[int]) -> None:
+    """These jobs had their turn, in this order. Skips rows that somebody holds: their next turn is sooner."""
     if job_ids:
-        execute(_SERVED, [list(job_ids)])
+        execute(_SERVED, {"jobs": list(job_ids)})
 
 
 def shares(jobs: int, wanted: int) -> int:

@@ -11,6 +11,8 @@ from ami.jobs.models import Job
 from ami.jobs.tests.world import World
 from ami.main.models import Project, SourceImage
 from ami.main.tests.factories import add_member, make_deployment, make_project
+from ami.ml.keys import NewKey, mint
+from ami.ml.models import ProcessingService
 from ami.users.models import User
 from ami.users.roles import Role
 from ami.users.tests.factories import client_of, make_user
@@ -52,6 +54,20 @@ class Lab:
         if who not in self._clients:
             self._clients[who] = client_of(None if who == "anonymous" else self.user(who))
         return self._clients[who]
+
+    def key(self, project: Project | None = None, **fields: Any) -> NewKey:
+        """A worker key of a new service for the lab's pipeline, in the lab's project or another."""
+        home = project or self.world.project
+        service = ProcessingService.objects.create(name="Lab GPUs")
+        service.projects.add(home)
+        service.pipelines.add(self.world.pipeline)
+        return mint(service=service, projects=[home], **fields)
+
+    def machine(self, key: NewKey | None = None) -> Any:
+        """An APIClient that calls with a worker key; without one, with a new one of the lab's project."""
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Token {(key or self.key()).secret}")
+        return client
 
     def get(self, address: str = JOBS, who: str = "superuser", **query: Any) -> Any:
         """GET as somebody."""
