@@ -1,4 +1,8 @@
-"""How gunicorn serves AMI: threads, because worker endpoints mostly wait for Postgres and NATS."""
+"""How gunicorn serves AMI: threads, because worker endpoints mostly wait: for Postgres, NATS, or tasks.
+
+A thread that waits costs some 30 kB and no time (docs/adr/0009), so there are many; what they share is few
+database connections.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from typing import Any
 wsgi_app = "config.wsgi:application"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+threads = int(os.environ.get("WEB_THREADS", "128"))
+os.environ.setdefault("DB_POOL_MAX", "12")  # read by the settings when a worker process loads the application
 timeout = 60
 graceful_timeout = 30
 keepalive = 30

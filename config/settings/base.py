@@ -134,24 +134,37 @@ CACHE_URL = declare.string(
 )
 NATS_URL = declare.string("NATS_URL", "nats://localhost:4222", "NATS with JetStream.", secret=True)
 
+CONN_MAX_AGE = declare.integer(
+    "CONN_MAX_AGE",
+    60,
+    "Seconds a database connection is kept between requests; plays no part with a pool.",
+    minimum=0,
+)
 DB_STATEMENT_TIMEOUT_MS = declare.integer(
     "DB_STATEMENT_TIMEOUT_MS",
     60_000,
     "Milliseconds after which Postgres gives up on a statement.",
     minimum=1000,
 )
+DB_POOL_MAX = declare.integer(
+    "DB_POOL_MAX",
+    0,
+    "Database connections that the threads of one process share; 0: one per thread. "
+    "The web server sets 12, for it has many threads that mostly wait.",
+    minimum=0,
+)
 _database = dict(Env.db_url_config(DATABASE_URL))
+_pool: dict[str, Any] = {"pool": {"min_size": 1, "max_size": DB_POOL_MAX, "timeout": 5}} if DB_POOL_MAX else {}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         **_database,
         "ENGINE": "django.db.backends.postgresql",
         "ATOMIC_REQUESTS": False,
-        "CONN_MAX_AGE": declare.integer(
-            "CONN_MAX_AGE", 60, "Seconds a database connection is kept between requests.", minimum=0
-        ),
+        "CONN_MAX_AGE": 0 if DB_POOL_MAX else CONN_MAX_AGE,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
+            **_pool,
             "connect_timeout": 5,
             "options": "-c lock_timeout=15s -c idle_in_transaction_session_timeout=60s "
             f"-c statement_timeout={DB_STATEMENT_TIMEOUT_MS}",
