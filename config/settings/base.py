@@ -276,6 +276,13 @@ IMPORT_MAX_PIXELS = declare.integer(
     "IMPORT_MAX_PIXELS", 250_000_000, "Largest image, in pixels, that upload and import accept.", minimum=1
 )
 
+OUTGOING_ALLOWED_NETWORKS = declare.networks(
+    "OUTGOING_ALLOWED_NETWORKS",
+    [],
+    "Networks (CIDR) that are not public and that the server may call all the same, for instance "
+    "10.1.0.0/16 where push services of the lab live. Everybody who may register a service reaches them.",
+)
+
 # --- API ----------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
