@@ -129,3 +129,8 @@ def rude_server(talk: Talk) -> Iterator[tuple[str, threading.Event]]:
             with suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+def says_nothing(_connection: socket.socket, over: threading.Event) -> None:
+    """Keep the other side waiting (a way to `talk`)."""
+    over.wait(10)

@@ -30,7 +30,7 @@ from ami.base.outgoing import (
     fetch,
 )
 from ami.base.outgoing.addresses import is_public
-from ami.base.tests.servers import Listener, Service, http_service, listener, rude_server
+from ami.base.tests.servers import Listener, Service, http_service, listener, rude_server, says_nothing
 
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
 QUICK = Limits(total=0.5, connect=0.3, read=0.3, max_bytes=1000)
@@ -350,10 +350,6 @@ class TestAnswers:
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-def _says_nothing(connection: socket.socket, over: threading.Event) -> None:
-    over.wait(10)
-
-
 def _drips(connection: socket.socket, over: threading.Event, head: bytes, drop: bytes) -> None:
     connection.sendall(head)
     while not over.wait(0.05):
@@ -400,7 +396,7 @@ def _hangs_up(connection: socket.socket, over: threading.Event) -> None:
 @pytest.mark.parametrize(
     ("talk", "error"),
     [
-        (_says_nothing, ServiceTimedOut),
+        (says_nothing, ServiceTimedOut),
         (_drips_headers, ServiceTimedOut),
         (_drips_a_body, ServiceTimedOut),
         (_drips_chunks, ServiceTimedOut),
