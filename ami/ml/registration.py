@@ -71,16 +71,46 @@ class Registration:
 
 
 @transaction.atomic
-def register_pipelines(
+def register_by_name(
     *, project: Project, service_name: str, pipelines: Sequence[PipelineConfigResponse]
 ) -> Registration:
     """Make the pipelines usable in the project, served by the project's pull service of that name.
 
     Raises PipelineNotConfigured for what could not be used, and then nothing is changed.
     """
+    service = pull_service(project=project, name=service_name)
+    return register_pipelines(project=project, service=service, pipelines=pipelines)
+
+
+@transaction.atomic
+def pull_service(*, project: Project, name: str) -> ProcessingService:
+    """The project's own pull service of that name, found or made, and marked as seen.
+
+    Another project's service of the same name, or one that is pushed to, is another service.
+    """
+    _queue_up(project)
+    own = ProcessingService.objects.filter(projects=project, name=name)
+    service = next((service for service in own.order_by("pk") if service.is_async), None)
+    if service is None:
+        service = ProcessingService.objects.create(name=name, last_seen=clock.now(), last_seen_live=True)
+        service.projects.add(project)
+    else:
+        service.last_seen, service.last_seen_live = clock.now(), True
+        service.save(update_fields=["last_seen", "last_seen_live"])
+    return service
+
+
+@transaction.atomic
+def register_pipelines(
+    *, project: Project, service: ProcessingService, pipelines: Sequence[PipelineConfigResponse]
+) -> Registration:
+    """Make the pipelines usable in the project, run by this service, which is one of the project's.
+
+    Raises PipelineNotConfigured for what could not be used, and then nothing is changed.
+    """
     _check_names(pipelines)
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    done = Registration(_service(project, service_name))
+    _queue_up(project)
+    done = Registration(service)
     algorithms, done.algorithms_created = _store_algorithms(pipelines)
     for config in sorted({config.slug: config for config in pipelines}.values(), key=lambda c: c.slug):
         pipeline = _store_pipeline(config)
@@ -102,6 +132,11 @@ def register_pipelines(
     return done
 
 
+def _queue_up(project: Project) -> None:
+    """One registration of a project after the other, until the end of the transaction."""
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+
+
 def _check_names(pipelines: Sequence[PipelineConfigResponse]) -> None:
     """Slugs travel in comma-separated lists, and algorithms are told apart by their keys."""
     for pipeline in pipelines:
@@ -111,19 +146,6 @@ def _check_names(pipelines: Sequence[PipelineConfigResponse]) -> None:
             )
         if any(not algorithm.key.strip() for algorithm in pipeline.algorithms):
             raise PipelineNotConfigured(f"An algorithm of the pipeline {pipeline.slug!r} has no key.")
-
-
-def _service(project: Project, name: str) -> ProcessingService:
-    """The project's own pull service of that name, marked as seen; another project's is another service."""
-    own = ProcessingService.objects.filter(projects=project, name=name)
-    service = next((service for service in own.order_by("pk") if service.is_async), None)
-    if service is None:
-        service = ProcessingService.objects.create(name=name, last_seen=clock.now(), last_seen_live=True)
-        service.projects.add(project)
-    else:
-        service.last_seen, service.last_seen_live = clock.now(), True
-        service.save(update_fields=["last_seen", "last_seen_live"])
-    return service
 
 
 def _store_algorithms(
