@@ -79,6 +79,7 @@ _PROJECT_MANAGER = (
         )
     }
     | {"update_project", "delete_project", "import_data", "regroup_sessions_deployment"}
+    | {"create_processingservice"}
 )
 _WORKER = frozenset(
     {"view_project", "view_private_data", "tasks_ml_job", "result_ml_job", "create_projectpipelineconfig"}
