@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 from environ import FileAwareEnv
@@ -101,6 +102,19 @@ def strings(name: str, default: Sequence[str], meaning: str, *, secret: bool = F
     value, problem = _read(name, list, list(default))
     _record("list", name, list(default), meaning, value, problem, secret)
     return [str(item).strip() for item in value if str(item).strip()]
+
+
+def networks(name: str, default: Sequence[str], meaning: str) -> list[str]:
+    """A comma-separated list of networks in CIDR notation, such as 10.1.0.0/16 or fd00::/8."""
+    value, problem = _read(name, list, list(default))
+    texts = [str(item).strip() for item in value if str(item).strip()]
+    for text in texts:
+        try:
+            ip_network(text)
+        except ValueError as error:
+            problem = problem or f"{name} has {text!r} in it, which is not a network: {error}."
+    _record("list of networks", name, list(default), meaning, value, problem)
+    return texts
 
 
 def is_given(name: str) -> bool:

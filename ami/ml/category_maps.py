@@ -12,6 +12,7 @@ from ami.base.database import execute
 from ami.base.errors import InvalidInput
 from ami.ml.models import AlgorithmCategoryMap
 from ami.ml.schemas import AlgorithmCategoryMapResponse
+from ami.ml.schemas.base import MAX_NAME
 
 _K = TypeVar("_K", bound=Hashable)
 
@@ -19,7 +20,8 @@ _K = TypeVar("_K", bound=Hashable)
 def labels_of(announced: AlgorithmCategoryMapResponse) -> list[str]:
     """The labels in the order of the scores: as given, else from `data`, by its `index` where it has one.
 
-    Raises InvalidInput where labels and data disagree in number: scores would get wrong names.
+    Raises InvalidInput where labels and data disagree in number (scores would get wrong names), and for a
+    label in `data` that is longer than a name may be.
     """
     if announced.labels and announced.data and len(announced.labels) != len(announced.data):
         raise InvalidInput(
@@ -29,7 +31,10 @@ def labels_of(announced: AlgorithmCategoryMapResponse) -> list[str]:
         return list(announced.labels)
     entries = enumerate(announced.data)
     ordered = sorted(entries, key=lambda entry: _index(entry[1], entry[0]))
-    return [str(item.get("label", "")) for _, item in ordered]
+    labels = [str(item.get("label", "")) for _, item in ordered]
+    if any(len(label) > MAX_NAME for label in labels):
+        raise InvalidInput(f"A label of a category map is longer than {MAX_NAME} characters.")
+    return labels
 
 
 def _index(item: dict[str, Any], position: int) -> int:

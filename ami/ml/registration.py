@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from django.db import transaction
+from django.db.models import F, Q
 
 from ami.base import clock
 from ami.base.database import execute, rows
@@ -21,6 +22,8 @@ from ami.main.models import Project
 from ami.ml.category_maps import labels_of, store_category_maps
 from ami.ml.models import Algorithm, Pipeline, ProcessingService
 from ami.ml.schemas import AlgorithmConfigResponse, PipelineConfigResponse
+from ami.users.callers import Machine
+from ami.users.models import User
 
 logger = structlog.get_logger(__name__)
 
@@ -57,6 +60,13 @@ class PipelineNotConfigured(InvalidInput):
     code = "pipeline_not_configured"
 
 
+class KeyTooNarrow(InvalidInput):
+    """This key is not good for one of these pipelines."""
+
+    code = "key_too_narrow"
+    http_status = 403
+
+
 @dataclass
 class Registration:
     """What a registration changed."""
@@ -71,16 +81,70 @@ class Registration:
 
 
 @transaction.atomic
-def register_pipelines(
-    *, project: Project, service_name: str, pipelines: Sequence[PipelineConfigResponse]
+def register_by_name(
+    *,
+    project: Project,
+    service_name: str,
+    pipelines: Sequence[PipelineConfigResponse],
+    account: User | None = None,
 ) -> Registration:
-    """Make the pipelines usable in the project, served by the project's pull service of that name.
+    """Make the pipelines usable in the project, served by the account's pull service of that name there.
+
+    Raises PipelineNotConfigured for what could not be used, and then nothing is changed.
+    """
+    service = pull_service(project=project, name=service_name, account=account)
+    return register_pipelines(project=project, service=service, pipelines=pipelines)
+
+
+@transaction.atomic
+def pull_service(*, project: Project, name: str, account: User | None = None) -> ProcessingService:
+    """The account's own pull service of that name in the project, found or made, and marked as seen.
+
+    One that nobody has registered yet becomes the account's. Another project's service of the same name, one
+    of another account, one whose workers have keys, and one that is pushed to are other services.
+    """
+    _queue_up(project)
+    free = Q(registered_by__isnull=True, keys__isnull=True)
+    mine = Q(registered_by=account) if account else free
+    named = ProcessingService.objects.pulling().filter(mine | free, projects=project, name=name)
+    service = named.order_by(F("registered_by").asc(nulls_last=True), "pk").first()
+    seen = {"last_seen": clock.now(), "last_seen_live": True, "registered_by": account}
+    if service is None:
+        service = ProcessingService.objects.create(name=name, **seen)
+        service.projects.add(project)
+    else:
+        for field_name, value in seen.items():
+            setattr(service, field_name, value)
+        service.save(update_fields=list(seen))
+    return service
+
+
+def register_for_machine(
+    *, project: Project, machine: Machine, pipelines: Sequence[PipelineConfigResponse]
+) -> Registration:
+    """Make the pipelines usable in the project, run by the service whose key the caller has.
+
+    Raises KeyTooNarrow for a pipeline that the key is not good for, and PipelineNotConfigured.
+    """
+    if machine.pipeline_ids is not None:
+        allowed = set(Pipeline.objects.filter(pk__in=machine.pipeline_ids).values_list("slug", flat=True))
+        if strangers := sorted({config.slug for config in pipelines} - allowed):
+            raise KeyTooNarrow(f"This key is not good for the pipeline {strangers[0]!r}.")
+    service = ProcessingService.objects.get(pk=machine.service_id)
+    return register_pipelines(project=project, service=service, pipelines=pipelines)
+
+
+@transaction.atomic
+def register_pipelines(
+    *, project: Project, service: ProcessingService, pipelines: Sequence[PipelineConfigResponse]
+) -> Registration:
+    """Make the pipelines usable in the project, run by this service, which is one of the project's.
 
     Raises PipelineNotConfigured for what could not be used, and then nothing is changed.
     """
     _check_names(pipelines)
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    done = Registration(_service(project, service_name))
+    _queue_up(project)
+    done = Registration(service)
     algorithms, done.algorithms_created = _store_algorithms(pipelines)
     for config in sorted({config.slug: config for config in pipelines}.values(), key=lambda c: c.slug):
         pipeline = _store_pipeline(config)
@@ -102,6 +166,11 @@ def register_pipelines(
     return done
 
 
+def _queue_up(project: Project) -> None:
+    """One registration of a project after the other, until the end of the transaction."""
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+
+
 def _check_names(pipelines: Sequence[PipelineConfigResponse]) -> None:
     """Slugs travel in comma-separated lists, and algorithms are told apart by their keys."""
     for pipeline in pipelines:
@@ -111,19 +180,6 @@ def _check_names(pipelines: Sequence[PipelineConfigResponse]) -> None:
             )
         if any(not algorithm.key.strip() for algorithm in pipeline.algorithms):
             raise PipelineNotConfigured(f"An algorithm of the pipeline {pipeline.slug!r} has no key.")
-
-
-def _service(project: Project, name: str) -> ProcessingService:
-    """The project's own pull service of that name, marked as seen; another project's is another service."""
-    own = ProcessingService.objects.filter(projects=project, name=name)
-    service = next((service for service in own.order_by("pk") if service.is_async), None)
-    if service is None:
-        service = ProcessingService.objects.create(name=name, last_seen=clock.now(), last_seen_live=True)
-        service.projects.add(project)
-    else:
-        service.last_seen, service.last_seen_live = clock.now(), True
-        service.save(update_fields=["last_seen", "last_seen_live"])
-    return service
 
 
 def _store_algorithms(

@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 from pytest_django.fixtures import Settings
 
+from config import declare
 from config.checks import check_declared, check_deployment, check_times
-from config.declare import DECLARED
+from config.declare import DECLARED, networks
 
 
 def ids(found: list[object]) -> list[str]:
@@ -68,6 +69,7 @@ def test_the_check_command_runs_them() -> None:
         "DJANGO_SECRET_KEY": "",
         "NATS_MAX_DELIVER": "0",
         "CONN_MAX_AGE": "soon",
+        "OUTGOING_ALLOWED_NETWORKS": "10.0.0.0/8,10.1.2.3/8",
     }
     done = subprocess.run(
         [sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True, check=False
@@ -76,7 +78,27 @@ def test_the_check_command_runs_them() -> None:
     for sentence in (
         "NATS_MAX_DELIVER is 0; it must be at least 1.",
         "CONN_MAX_AGE is 'soon', which is not of the type int.",
+        "OUTGOING_ALLOWED_NETWORKS has '10.1.2.3/8' in it, which is not a network",
         "The secret key is missing",
     ):
         assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "read", "is_refused"),
+    [
+        ("10.0.0.0/8, fd00::/8", ["10.0.0.0/8", "fd00::/8"], False),
+        ("192.168.1.7", ["192.168.1.7"], False),
+        ("", [], False),
+        ("lab", ["lab"], True),
+        ("10.0.0.0/33", ["10.0.0.0/33"], True),
+    ],
+)
+def test_networks_are_read_and_nonsense_among_them_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, given: str, read: list[str], is_refused: bool
+) -> None:
+    monkeypatch.setenv("SOME_NETWORKS", given)
+    monkeypatch.setattr("config.declare.DECLARED", {})
+    assert networks("SOME_NETWORKS", [], "Some.") == read
+    assert bool(declare.DECLARED["SOME_NETWORKS"].problem) is is_refused

@@ -87,6 +87,7 @@ _PROJECT_MANAGER = (
         "view_workerkey",
         "rotate_workerkey",
         "revoke_workerkey",
+        "create_processingservice",
     }
 )
 _WORKER = frozenset(

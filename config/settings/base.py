@@ -154,7 +154,9 @@ DB_POOL_MAX = declare.integer(
     minimum=0,
 )
 _database = dict(Env.db_url_config(DATABASE_URL))
-_pool: dict[str, Any] = {"pool": {"min_size": 1, "max_size": DB_POOL_MAX, "timeout": 5}} if DB_POOL_MAX else {}
+_pool: dict[str, Any] = (
+    {"pool": {"min_size": 1, "max_size": DB_POOL_MAX, "timeout": 5}} if DB_POOL_MAX else {}
+)
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         **_database,
@@ -311,6 +313,31 @@ IMPORT_MAX_PIXELS = declare.integer(
     "IMPORT_MAX_PIXELS", 250_000_000, "Largest image, in pixels, that upload and import accept.", minimum=1
 )
 
+OUTGOING_ALLOWED_NETWORKS = declare.networks(
+    "OUTGOING_ALLOWED_NETWORKS",
+    [],
+    "Networks (CIDR) that are not public and that the server may call all the same, for instance "
+    "10.1.0.0/16 where push services of the lab live. Everybody who may register a service reaches them.",
+)
+
+# --- Rate limits: calls of one caller on one route in ten seconds --------------------------------------------
+
+RATE_LIMIT_API = declare.integer(
+    "RATE_LIMIT_API", 500, "Calls of one account on one route in ten seconds.", minimum=1
+)
+RATE_LIMIT_WORKER = declare.integer(
+    "RATE_LIMIT_WORKER",
+    2_000,
+    "The same for calls of workers: polls, reservations, leases; per worker key or account.",
+    minimum=1,
+)
+RATE_LIMIT_RESULTS = declare.integer(
+    "RATE_LIMIT_RESULTS", 4_000, "The same for posted results, so that work is not thrown away.", minimum=1
+)
+RATE_LIMIT_ANONYMOUS = declare.integer(
+    "RATE_LIMIT_ANONYMOUS", 200, "The same for calls without a token, per network address.", minimum=1
+)
+
 # --- API ----------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
@@ -331,6 +358,7 @@ REST_FRAMEWORK = {
         "ami.base.api.filters.NullsLastOrdering",
         "rest_framework.filters.SearchFilter",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["ami.users.rates.RouteRate"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "ami.base.api.exceptions.exception_handler",
     # Times stay times until the renderer writes them: one place says how they look.

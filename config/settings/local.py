@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ami.base.logs import configure_logging
 from config.settings.base import *  # noqa: F403
-from config.settings.base import LOG_LEVEL, SECRET_KEY
+from config.settings.base import LOG_LEVEL, OUTGOING_ALLOWED_NETWORKS, SECRET_KEY
 
 SECRET_KEY = SECRET_KEY or "local-only-and-therefore-not-secret"
 ALLOWED_HOSTS = ["*"]
 DEBUG = True
+OUTGOING_ALLOWED_NETWORKS = [*OUTGOING_ALLOWED_NETWORKS, "127.0.0.0/8", "::1/128"]
 LOG_FORMAT = "console"
 LOGGING = configure_logging(LOG_FORMAT, LOG_LEVEL)
 STORAGES = {

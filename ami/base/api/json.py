@@ -45,9 +45,14 @@ class OrjsonParser(BaseParser):
             parsed = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The request body is not valid JSON: {error}.") from error
-        if _bracket_depth(body) > MAX_DEPTH and _is_deeper_than(parsed, MAX_DEPTH):
+        if is_too_deep(body, parsed):
             raise ParseError(f"The request body is nested deeper than {MAX_DEPTH} levels.")
         return parsed
+
+
+def is_too_deep(body: bytes, parsed: Any) -> bool:
+    """Whether a JSON text, which has been parsed, is nested deeper than MAX_DEPTH."""
+    return _bracket_depth(body) > MAX_DEPTH and _is_deeper_than(parsed, MAX_DEPTH)
 
 
 def _content_length(meta: dict[str, Any]) -> int:

@@ -55,6 +55,7 @@ class TaskViewSet(ViewSet):
     """What a worker does with tasks of any job."""
 
     permission_classes = [AllowAny]  # every action asks by itself: `_enter`
+    rate_kinds = dict.fromkeys(("reserve", "extend", "release", "fail"), "worker")
 
     @extend_schema(request=ReserveRequestSerializer, responses=ReserveResponseSerializer)
     @action(detail=False, methods=["post"])

@@ -56,6 +56,8 @@ QUEUE_SILENT = "Task queue temporarily unavailable"
 class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
     """What a worker may do to a job; the rest is `JobViewSet`."""
 
+    rate_kinds = {"tasks": "worker", "next": "worker", "list": "worker", "result": "results"}
+
     @extend_schema(request=TasksRequestSerializer, responses=TasksResponseSerializer)
     @action(detail=True, methods=["post"])
     def tasks(self, request: Request, pk: str, **_: Any) -> Response:

@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
 from ami.base import clock
 from ami.base.models import TimestampedModel
+from ami.base.outgoing import AddressRefused, check_url
 from ami.main.models import Project
 from ami.ml.models.pipeline import Pipeline
 
@@ -59,6 +61,15 @@ class ProcessingService(TimestampedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse an address that the server can never call (the forms of the admin ask this)."""
+        super().clean()
+        if self.endpoint_url:
+            try:
+                check_url(self.endpoint_url)
+            except AddressRefused as error:
+                raise ValidationError({"endpoint_url": error.message}) from error
 
     @property
     def is_async(self) -> bool:

@@ -30,6 +30,7 @@ from ami.ml.schemas.services import (
     PipelineRegistrationResponse,
     ProcessingServiceClientInfo,
     ProcessingServiceInfoResponse,
+    ProcessingServiceReadyResponse,
     ProcessingServiceStatusResponse,
 )
 from ami.ml.schemas.tasks import (
@@ -61,6 +62,7 @@ __all__ = [
     "PipelineTaskResult",
     "ProcessingServiceClientInfo",
     "ProcessingServiceInfoResponse",
+    "ProcessingServiceReadyResponse",
     "ProcessingServiceStatusResponse",
     "QueuedTaskAcknowledgment",
     "ResultResponse",

@@ -11,6 +11,13 @@ from ami.ml.schemas.base import MAX_PIPELINES, Name, Number, Text, Timestamp, Ur
 from ami.ml.schemas.pipelines import PipelineConfigResponse
 
 
+class ProcessingServiceReadyResponse(WireModel):
+    """Answer of a push-mode service to `GET /readyz`."""
+
+    status: Annotated[list[Name], Field(max_length=MAX_PIPELINES)]
+    """Slugs of the pipelines that it can run right now."""
+
+
 class ProcessingServiceInfoResponse(WireModel):
     """Answer of a push-mode service to `GET /info`."""
 

@@ -123,3 +123,17 @@ def test_predictions_are_looked_at_and_not_edited(site_admin: Client) -> None:
     detection = Detection.objects.get()
     assert site_admin.get("/admin/ml/detection/add/").status_code == 403
     assert site_admin.post(f"/admin/ml/detection/{detection.pk}/change/", {"x1": 5}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("url", "is_refused"),
+    [("http://127.0.0.1:2000/", True), ("http://gpu.example.org/", False), ("", False)],
+)
+def test_an_address_that_the_server_never_calls_is_refused_in_the_form(
+    site_admin: Client, url: str, is_refused: bool
+) -> None:
+    service = make_service(make_project())
+    body = {"name": "S", "endpoint_url": url, "projects": [service.projects.get().pk]}
+    response = site_admin.post(f"/admin/ml/processingservice/{service.pk}/change/", body)
+    assert (response.status_code == 200) is is_refused
+    assert (b"OUTGOING_ALLOWED_NETWORKS" in response.content) is is_refused

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
 
 from ami.base import clock
+from ami.base.tests.servers import listener
 from ami.main.tests.factories import make_project
 from ami.main.tests.people import People
 from ami.ml.models import ProcessingService, ProjectPipelineConfig
@@ -176,7 +178,7 @@ def test_a_list_costs_the_same_however_long_it_is(
         make_service(people.project, make_pipeline(people.project, algorithms=algorithms))
     client, path = people.client("manager"), path.format(people.project.pk)
     client.get(path)
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         assert len(client.get(path).json()["results"]) >= 8
 
 
@@ -196,9 +198,14 @@ def test_services_are_asked_for_by_project(people: People) -> None:
     assert client.get(f"{SERVICES}?project_id={people.draft.pk}").status_code == 404
 
 
-def test_a_new_service_belongs_to_the_active_project_and_nobody_is_called(people: People) -> None:
-    body = {"name": "Svc", "description": "", "endpoint_url": "http://127.0.0.1:9/nobody-listens"}
-    response = people.client("superuser").post(f"{SERVICES}?project_id={people.project.pk}", body)
+def test_a_new_service_belongs_to_the_active_project_and_nobody_is_called(
+    people: People, settings: Settings
+) -> None:
+    settings.OUTGOING_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    with listener() as ear:
+        body = {"name": "Svc", "description": "", "endpoint_url": f"http://127.0.0.1:{ear.port}/base"}
+        response = people.client("manager").post(f"{SERVICES}?project_id={people.project.pk}", body)
+        assert not ear.saw_something()
     assert response.status_code == 201
     made = response.json()
     assert list(made) == ["instance", "status"]
@@ -213,23 +220,64 @@ def test_a_new_service_belongs_to_the_active_project_and_nobody_is_called(people
     ("body", "field"),
     [
         ({}, "name"),
+        ({"name": ""}, "name"),
         ({"name": "S", "endpoint_url": ""}, "endpoint_url"),
         ({"name": "S", "endpoint_url": "file:///etc/passwd"}, "endpoint_url"),
         ({"name": "S", "endpoint_url": "http://" + "x" * 2000}, "endpoint_url"),
+        ({"name": "S", "endpoint_url": "http://me:secret@example.org/"}, "endpoint_url"),
+        ({"name": "S", "endpoint_url": "http://127.0.0.1:2000"}, "endpoint_url"),
+        ({"name": "S", "endpoint_url": "http://0x7f000001:2000"}, "endpoint_url"),
+        ({"name": "S", "endpoint_url": "http://169.254.169.254/latest/"}, "endpoint_url"),
+        ({"name": "S", "endpoint_url": "http://[::ffff:10.0.0.1]/"}, "endpoint_url"),
     ],
 )
 def test_a_service_of_nonsense_is_refused(people: People, body: dict[str, str], field: str) -> None:
     response = people.client("superuser").post(f"{SERVICES}?project_id={people.project.pk}", body)
     assert response.status_code == 400
     assert list(response.json()) == [field]
+    assert response.json()[field][0].endswith(".")
+
+
+def test_a_service_may_be_named_without_a_domain_as_in_compose_files(people: People) -> None:
+    body = {"name": "S", "endpoint_url": "http://svc:2000"}
+    response = people.client("manager").post(f"{SERVICES}?project_id={people.project.pk}", body)
+    assert response.status_code == 201
 
 
 @pytest.mark.parametrize(
-    ("who", "status"), [("anonymous", 401), ("member", 403), ("manager", 403), ("superuser", 201)]
+    ("who", "status"),
+    [
+        ("anonymous", 401),
+        ("outsider", 403),
+        ("member", 403),
+        ("data_manager", 403),
+        ("manager", 201),
+        ("superuser", 201),
+    ],
 )
-def test_only_staff_adds_services(people: People, who: str, status: int) -> None:
+def test_managers_of_the_project_and_staff_add_services(people: People, who: str, status: int) -> None:
     body = {"name": "S", "endpoint_url": None, "project_id": people.project.pk}
     assert people.client(who).post(SERVICES, body).status_code == status
+    assert people.client(who).post(SERVICES, {**body, "name": ""}).status_code == (
+        400 if status == 201 else status
+    )
+    listed = people.client(who).get(f"{SERVICES}?project_id={people.project.pk}").json()
+    assert listed["user_permissions"] == (["create"] if status == 201 else [])
+
+
+def test_a_manager_adds_services_to_no_other_project(people: People) -> None:
+    body = {"name": "S", "project_id": make_project().pk}
+    assert people.client("manager").post(SERVICES, body).status_code == 403
+    assert not ProcessingService.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_only_staff_changes_services(people: People, method: str) -> None:
+    service = make_service(people.project)
+    path = f"{SERVICES}{service.pk}/?project_id={people.project.pk}"
+    for who, status in [("anonymous", 401), ("member", 403), ("manager", 403)]:
+        assert getattr(people.client(who), method)(path, {"name": "Mine"}).status_code == status
+    assert getattr(people.client("superuser"), method)(path, {"name": "Mine"}).status_code in {200, 204}
 
 
 @pytest.mark.parametrize(("seconds_ago", "online"), [(None, False), (5, True), (61, False)])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.validators import URLValidator
 from rest_framework import serializers
 
 from ami.base.api.permissions import is_active_staff
 from ami.base.api.serializers import DetailsField, ObjectSerializer, link
+from ami.base.outgoing import AddressRefused, check_url
 from ami.ml.models import (
     Algorithm,
     AlgorithmCategoryMap,
@@ -185,6 +185,13 @@ class PipelineSerializer(CatalogueSerializer):
         return _NO_STAGES
 
 
+def _can_be_called(url: str) -> None:
+    try:
+        check_url(url)
+    except AddressRefused as error:
+        raise serializers.ValidationError(error.message) from error
+
+
 class ServiceSerializer(CatalogueSerializer):
     """A processing service. With an address it is pushed to, without one its workers pull."""
 
@@ -194,7 +201,7 @@ class ServiceSerializer(CatalogueSerializer):
         max_length=1024,
         required=False,
         allow_null=True,
-        validators=[URLValidator(["http", "https"], message="This is not an http or https address.")],
+        validators=[_can_be_called],
     )
     is_async = serializers.BooleanField(read_only=True)
     pipelines = PipelineNestedSerializer(many=True, read_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -10,7 +11,9 @@ from pydantic import Field, TypeAdapter
 from pydantic import ValidationError as SchemaError
 from rest_framework import serializers
 
+from ami.base import clock
 from ami.ml.api.wire_errors import as_wire
+from ami.ml.registration import Registration
 from ami.ml.schemas import PipelineConfigResponse
 from ami.ml.schemas.base import MAX_PIPELINES
 
@@ -49,3 +52,25 @@ class RegisteredSerializer(serializers.Serializer[Any]):
     pipelines_updated = serializers.ListField(child=serializers.CharField())
     algorithms_created = serializers.ListField(child=serializers.CharField())
     processing_service_id = serializers.IntegerField()
+
+
+def registered(done: Registration, pipelines: Sequence[PipelineConfigResponse]) -> dict[str, Any]:
+    """The answer to a registration of these pipelines."""
+    return {
+        "timestamp": clock.now(),
+        "success": True,
+        "error": None,
+        "pipelines": [_echo(pipeline) for pipeline in pipelines],
+        "pipelines_created": done.pipelines_created,
+        "pipelines_updated": done.pipelines_updated,
+        "algorithms_created": done.algorithms_created,
+        "processing_service_id": done.service.pk,
+    }
+
+
+def _echo(pipeline: PipelineConfigResponse) -> dict[str, Any]:
+    """The submitted pipeline without its categories, which can be megabytes and are known to the sender."""
+    shown = pipeline.model_dump(exclude={"algorithms": {"__all__": {"category_map"}}})
+    for algorithm in shown["algorithms"]:
+        algorithm["category_map"] = None
+    return shown

@@ -13,16 +13,17 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet, ReadOnlyModelViewSet
 
-from ami.base import clock
 from ami.base.api.permissions import IsActiveStaffOrReadOnly, is_active_staff
 from ami.main.api.viewsets import ProjectScopedViewSet
 from ami.main.models import Project
 from ami.ml.api.catalogue import for_display, visible_pipelines, with_category_count
 from ami.ml.api.serializers.catalogue import AlgorithmSerializer, CategoryMapSerializer, PipelineSerializer
-from ami.ml.api.serializers.registration import RegisteredSerializer, RegistrationSerializer
+from ami.ml.api.serializers.registration import RegisteredSerializer, RegistrationSerializer, registered
 from ami.ml.models import Algorithm, AlgorithmCategoryMap, Pipeline
-from ami.ml.registration import register_pipelines
+from ami.ml.registration import register_by_name, register_for_machine
 from ami.ml.schemas import PipelineConfigResponse
+from ami.users.callers import Machine
+from ami.users.models import User
 
 _PROJECT = OpenApiParameter("project_id", int, description="Only what this project uses.")
 
@@ -89,32 +90,19 @@ class ProjectPipelineViewSet(ListModelMixin, ProjectScopedViewSet[Pipeline]):
         body = RegistrationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         pipelines: list[PipelineConfigResponse] = body.validated_data["pipelines"]
-        done = register_pipelines(
-            project=project,
-            service_name=body.validated_data["processing_service_name"],
-            pipelines=pipelines,
-        )
-        return Response(
-            {
-                "timestamp": clock.now(),
-                "success": True,
-                "error": None,
-                "pipelines": [_echo(pipeline) for pipeline in pipelines],
-                "pipelines_created": done.pipelines_created,
-                "pipelines_updated": done.pipelines_updated,
-                "algorithms_created": done.algorithms_created,
-                "processing_service_id": done.service.pk,
-            },
-            status=status.HTTP_201_CREATED,
-        )
-
-
-def _echo(pipeline: PipelineConfigResponse) -> dict[str, Any]:
-    """The submitted pipeline without its categories, which can be megabytes and are known to the sender."""
-    shown = pipeline.model_dump(exclude={"algorithms": {"__all__": {"category_map"}}})
-    for algorithm in shown["algorithms"]:
-        algorithm["category_map"] = None
-    return shown
+        user = request.user
+        if isinstance(
+            user, Machine
+        ):  # its key says which service it is; the name in the body is its own affair
+            done = register_for_machine(project=project, machine=user, pipelines=pipelines)
+        else:
+            done = register_by_name(
+                project=project,
+                service_name=body.validated_data["processing_service_name"],
+                pipelines=pipelines,
+                account=user if isinstance(user, User) else None,
+            )
+        return Response(registered(done, pipelines), status=status.HTTP_201_CREATED)
 
 
 @extend_schema(parameters=[_PROJECT])

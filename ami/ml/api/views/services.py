@@ -1,21 +1,32 @@
-"""Processing services: who runs pipelines for a project, and whether they are there."""
+"""Processing services: who runs pipelines for a project, and whether they are there.
+
+Looking never makes the server call anybody: a service is asked by POST only, by people who may manage it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
 from ami.base import clock
+from ami.base.api.permissions import ObjectPermission, is_active_staff
+from ami.main.models import Project
 from ami.ml.api.serializers.catalogue import ServiceSerializer
+from ami.ml.api.serializers.registration import RegisteredSerializer, registered
 from ami.ml.api.views.pipelines import CatalogueViewSet
 from ami.ml.models import Pipeline, ProcessingService
+from ami.ml.services import Check, check_service, register_offered
+
+_MAY_REGISTER = "create_projectpipelineconfig"
 
 
 class ServiceStatusSerializer(serializers.Serializer[Any]):
@@ -40,8 +51,9 @@ class ServiceCreatedSerializer(serializers.Serializer[Any]):
 
 @extend_schema(parameters=[OpenApiParameter("project_id", int, required=True)])
 class ProcessingServiceViewSet(CatalogueViewSet, ModelViewSet[ProcessingService]):
-    """The services of a project. Nothing here calls a service: what is shown was seen before."""
+    """The services of a project. Everybody reads; managers add and ask them, the staff does everything."""
 
+    permission_classes = [ObjectPermission]
     queryset = ProcessingService.objects.all()
     serializer_class = ServiceSerializer
     require_project = True
@@ -60,14 +72,27 @@ class ProcessingServiceViewSet(CatalogueViewSet, ModelViewSet[ProcessingService]
             )
         )
 
+    def may(self, request: Request, obj: Any) -> bool:
+        """Asking a service needs the permission to register its pipelines; changing one is for the staff."""
+        if request.method in SAFE_METHODS or is_active_staff(request.user):
+            return True
+        asks = self.action in {"check", "register_pipelines"}
+        return asks and self.access.may(_MAY_REGISTER, self._project().pk)
+
+    def envelope_permissions(self) -> list[str]:
+        """The staff may add services, and who holds the permission in the project."""
+        return ["create"] if self._may_create() else []
+
     @extend_schema(responses={201: ServiceCreatedSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Add a service to the project."""
+        """Add a service to the project. Nobody is asked: `check` does that."""
+        project = self._project()
+        if not self._may_create():
+            self.permission_denied(request)
         serializer = self.get_serializer(data=request.data)
-        project = self.active_project
         serializer.is_valid(raise_exception=True)
-        service: ProcessingService = serializer.save()
-        if project is not None:
+        with transaction.atomic():
+            service: ProcessingService = serializer.save()
             service.projects.add(project)
         return Response(
             {"instance": serializer.data, "status": status_of(service)}, status=status.HTTP_201_CREATED
@@ -76,20 +101,56 @@ class ProcessingServiceViewSet(CatalogueViewSet, ModelViewSet[ProcessingService]
     @extend_schema(responses=ServiceStatusSerializer)
     @action(detail=True, methods=["get"])
     def status(self, request: Request, pk: str | None = None) -> Response:
-        """What is known of the service's state."""
+        """What is known of the service's state; asks nobody."""
         return Response(status_of(self.get_object()))
 
+    @extend_schema(request=None, responses=ServiceStatusSerializer)
+    @action(detail=True, methods=["post"])
+    def check(self, request: Request, pk: str | None = None) -> Response:
+        """Ask a push service now whether it is there; of a pull service, what its calls have shown."""
+        service: ProcessingService = self.get_object()
+        return Response(status_of(service, None if service.is_async else check_service(service)))
 
-def status_of(service: ProcessingService) -> dict[str, Any]:
-    """The state of a service as it was last seen; asks nobody."""
-    live = service.is_online if service.is_async else service.last_seen_live
+    @extend_schema(request=None, responses=RegisteredSerializer)
+    @action(detail=True, methods=["post"])
+    def register_pipelines(self, request: Request, pk: str | None = None) -> Response:
+        """Ask a push service for its pipelines and register them in the project; safe to repeat."""
+        done, pipelines = register_offered(project=self._project(), service=self.get_object())
+        return Response(registered(done, pipelines))
+
+    def _project(self) -> Project:
+        if self.active_project is None:  # `require_project` has raised by now
+            raise AssertionError
+        return self.active_project
+
+    def _may_create(self) -> bool:
+        project = self.active_project
+        held = project is not None and self.access.may(self.codename("create"), project.pk)
+        return held or is_active_staff(self.request.user)
+
+
+def status_of(service: ProcessingService, check: Check | None = None) -> dict[str, Any]:
+    """The state of a service as it was last seen, or as a check has just found it; asks nobody."""
+    found = _as_seen(service) if check is None else check
     return {
         "timestamp": clock.now(),
-        "request_successful": service.last_seen is not None,
+        "request_successful": found.error is None,
         "pipeline_configs": [],
-        "error": None if service.last_seen else "The service has not been seen yet.",
-        "server_live": live,
-        "pipelines_online": [pipeline.name for pipeline in service.pipelines.all()] if live else [],
+        "error": found.error,
+        "server_live": found.is_live,
+        "pipelines_online": found.slugs,
         "endpoint_url": service.endpoint_url or None,
-        "latency": service.last_seen_latency or 0.0,
+        "latency": found.seconds,
     }
+
+
+def _as_seen(service: ProcessingService) -> Check:
+    """What the row says; of a pull service's pipelines the names, which is what clients know."""
+    live = service.is_online if service.is_async else service.last_seen_live
+    pipelines = service.pipelines.all() if live else []
+    return Check(
+        is_live=live,
+        slugs=[pipeline.name if service.is_async else pipeline.slug for pipeline in pipelines],
+        seconds=service.last_seen_latency or 0.0,
+        error=None if service.last_seen else "The service has not been seen yet.",
+    )

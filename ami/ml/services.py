@@ -1,0 +1,81 @@
+"""Verbs on push services: look whether one is there, and take over what it offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import structlog
+
+from ami.base import clock
+from ami.base.errors import InvalidInput
+from ami.base.outgoing import OutgoingError
+from ami.main.models import Project
+from ami.ml.models import ProcessingService
+from ami.ml.push import ask_info, ask_ready
+from ami.ml.registration import Registration, register_pipelines
+from ami.ml.schemas import PipelineConfigResponse
+
+logger = structlog.get_logger(__name__)
+
+
+class NothingToAsk(InvalidInput):
+    """This service has no address to ask: its workers pull, and register their pipelines themselves."""
+
+    code = "pull_service"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a look at a service found."""
+
+    is_live: bool | None
+    """None: nobody has looked yet."""
+    slugs: list[str] = field(default_factory=list)
+    """The pipelines that it can run right now."""
+    seconds: float = 0.0
+    error: str | None = None
+    """Why it counts as gone, in a sentence."""
+
+
+def check_service(service: ProcessingService) -> Check:
+    """Ask a push service whether it is there, and note the outcome; the pipelines stay as they are.
+
+    Takes up to 8 s; call it outside of transactions. Raises NothingToAsk for a pull service. Safe to repeat.
+    """
+    endpoint = _endpoint_of(service)
+    try:
+        ready = ask_ready(endpoint)
+    except OutgoingError as error:
+        logger.info("service.check_failed", service_id=service.pk, code=error.code, error=error.message)
+        _note(service, endpoint, last_seen_live=False)
+        return Check(is_live=False, error=error.message)
+    _note(service, endpoint, last_seen=clock.now(), last_seen_live=True, last_seen_latency=ready.seconds)
+    return Check(is_live=True, slugs=ready.slugs, seconds=ready.seconds)
+
+
+def register_offered(
+    *, project: Project, service: ProcessingService
+) -> tuple[Registration, list[PipelineConfigResponse]]:
+    """Register what a push service offers in a project that it serves; what changed, and what was offered.
+
+    Takes up to 8 s; call it outside of transactions. Safe to repeat: registering twice changes nothing.
+    Raises OutgoingError if the service cannot be asked, NothingToAsk for a pull service, and
+    PipelineNotConfigured for what could not be used.
+    """
+    endpoint = _endpoint_of(service)
+    offered = ask_info(endpoint).pipelines
+    _note(service, endpoint, last_seen=clock.now(), last_seen_live=True)
+    return register_pipelines(project=project, service=service, pipelines=offered), offered
+
+
+def _endpoint_of(service: ProcessingService) -> str:
+    if not service.endpoint_url:
+        raise NothingToAsk
+    return service.endpoint_url
+
+
+def _note(service: ProcessingService, endpoint: str, **seen: object) -> None:
+    """Keep what was seen, unless the service has moved in the meantime: then it was another one."""
+    if ProcessingService.objects.filter(pk=service.pk, endpoint_url=endpoint).update(**seen):
+        for name, value in seen.items():
+            setattr(service, name, value)
