@@ -1,9 +1,18 @@
-"""The reference pull worker: everything that a machine with a GPU needs to work for AMI, and no Django.
+"""The Python client of AMI, and the reference worker built on it. No Django is needed.
+
+Three ways to use it, from little to much of your own code:
+
+- write a `Pipeline`, and let the command `ami-worker` do the rest;
+- run a `Worker` with your pipelines from your own program;
+- write your own loop with `AmiClient`, and let a `Heartbeat` keep your `Leases`.
+
+docs/howto/write-a-worker.md shows each, docs/reference/worker-protocol.md tells what goes over the wire.
 
 pipeline    what a worker author writes: a `Pipeline` that turns images into finds
-client      the HTTP calls, with retries and clear sentences
-download    images of a batch, fetched side by side
-feed        polls jobs, reserves batches, downloads one batch ahead
+client      the calls of the protocol as methods
+transport   one HTTP call: retries, time limits, clear sentences; bodies, answers, sessions belong to it
+leases      the leases in hand, shared by all threads; heartbeat extends them, closing gives them back
+feed        reserves tasks, downloads their images (download), makes batches of them
 runner      the loop: feed, process, post
 cli         `ami-worker register | run | process`
 pipelines/  the pipelines that come with AMI
@@ -14,6 +23,8 @@ from __future__ import annotations
 
 from ami.worker.boxes import Box
 from ami.worker.client import AmiClient
+from ami.worker.heartbeat import Heartbeat
+from ami.worker.leases import Leases
 from ami.worker.pipeline import Classification, Found, LoadedImage, Pipeline, classifier, detector
 from ami.worker.runner import Worker
 
@@ -22,6 +33,8 @@ __all__ = [
     "Box",
     "Classification",
     "Found",
+    "Heartbeat",
+    "Leases",
     "LoadedImage",
     "Pipeline",
     "Worker",

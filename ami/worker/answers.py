@@ -16,6 +16,7 @@ from ami.worker.errors import (
     NotFound,
     RequestRefused,
     ServerBusy,
+    ServerFailed,
     UnexpectedAnswer,
     Unreachable,
     WorkerError,
@@ -23,7 +24,8 @@ from ami.worker.errors import (
 from ami.worker.retrying import parse_retry_after
 
 MAX_DETAIL = 500
-BUSY = frozenset({429, 500, 502, 503, 504})
+BUSY = frozenset({429, 503})
+FAILED = frozenset({500, 502, 504})
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -69,8 +71,8 @@ def _error_for(response: requests.Response) -> WorkerError:
         return UnexpectedAnswer(f"The server sends us on to {target}. Use that address from the start.")
     if status == 401:
         return NotAuthorised(
-            f"The server does not accept the token: {detail} Set AMI_TOKEN, or --token, to the token "
-            "of a user or of a processing service; the operator of the server can give you one."
+            f"The server does not accept the token: {detail} Set AMI_TOKEN, or --token, to a worker "
+            "key, or to the token of a user; a manager of the project can give you one."
         )
     if status == 403:
         return NotAllowed(
@@ -81,9 +83,10 @@ def _error_for(response: requests.Response) -> WorkerError:
             f"{response.url} answered 404: {detail} Check the address of the server (it usually ends in "
             "/api/v2) and the number of the project or job."
         )
-    if status in BUSY:
+    if status in BUSY | FAILED:
         wait = parse_retry_after(response.headers.get("Retry-After"))
-        return ServerBusy(f"The server cannot answer right now ({status}): {detail}", retry_after=wait)
+        kind = ServerBusy if status in BUSY else ServerFailed
+        return kind(f"The server cannot answer right now ({status}): {detail}", retry_after=wait)
     return RequestRefused(f"The server refused the request ({status}): {detail}")
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import orjson
 from PIL import Image
@@ -21,10 +18,12 @@ from ami.worker.client import AmiClient
 from ami.worker.download import DownloadLimits, decode_image
 from ami.worker.drawing import draw_finds
 from ami.worker.errors import WorkerError
+from ami.worker.feed import IDLE_SECONDS, WAIT_SECONDS
 from ami.worker.loading import load_pipelines
 from ami.worker.pipeline import Found, LoadedImage, Pipeline
 from ami.worker.results import success
-from ami.worker.runner import DEFAULT_BATCH_SIZE, Worker
+from ami.worker.runner import DEFAULT_BATCH_SIZE, GRACE_SECONDS, Worker
+from ami.worker.signals import stopped_by_signals
 
 logger = logging.getLogger("ami.worker")
 
@@ -67,17 +66,27 @@ def register(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Poll, reserve, process and post until a signal says stop."""
+    """Reserve, process and post until a signal says stop."""
     stop = threading.Event()
     client = _client(options, stop)
     pipelines = _pipelines(options)
-    worker = Worker(client, pipelines, batch_size=options.batch_size, idle_seconds=options.idle, stop=stop)
-    with _stopped_by_signals(stop):
+    worker = Worker(
+        client,
+        pipelines,
+        batch_size=options.batch_size,
+        wait=options.wait,
+        grace=options.grace,
+        idle_seconds=options.idle,
+        stop=stop,
+        overdue=_quit,
+    )
+    with stopped_by_signals(stop):
         logger.info(
-            "worker starts server=%s name=%r pipelines=%s batch_size=%d",
+            "worker starts server=%s name=%r instance=%r pipelines=%s batch_size=%d",
             *(
                 client.base,
                 client.service_name,
+                client.instance,
                 ",".join(pipeline.slug for pipeline in pipelines),
                 options.batch_size,
             ),
@@ -85,8 +94,8 @@ def run(options: argparse.Namespace) -> int:
         totals = worker.run(until_idle=options.until_idle, once=options.once)
     client.close()
     logger.info(
-        "worker ends images=%d detections=%d failed=%d not_delivered=%d",
-        *(totals.images, totals.detections, totals.failed, totals.not_delivered),
+        "worker ends images=%d detections=%d failed=%d dropped=%d not_delivered=%d",
+        *(totals.images, totals.detections, totals.failed, totals.dropped, totals.not_delivered),
     )
     return 1 if totals.not_delivered else 0
 
@@ -131,8 +140,15 @@ def _summary(finds: Sequence[Found]) -> str:
 
 def _client(options: argparse.Namespace, stop: threading.Event | None = None) -> AmiClient:
     if not options.token:
-        raise WorkerError("A token is needed: set AMI_TOKEN, or give --token.")
-    return AmiClient(options.url, options.token, service_name=options.name or None, stop=stop)
+        raise WorkerError("A worker key is needed: set AMI_TOKEN, or give --token.")
+    return AmiClient(
+        options.url,
+        options.token,
+        service_name=options.name or None,
+        instance=options.instance or None,
+        compress=not options.no_gzip,
+        stop=stop,
+    )
 
 
 def _pipelines(options: argparse.Namespace) -> list[Pipeline]:
@@ -140,22 +156,11 @@ def _pipelines(options: argparse.Namespace) -> list[Pipeline]:
     return load_pipelines(options.pipeline, only)
 
 
-@contextlib.contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """The first SIGTERM or Ctrl-C finishes what is reserved; the second ends the process at once."""
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-        os.write(2, b"ami-worker: finishing and posting what is reserved; once more to quit at once\n")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _quit() -> None:
+    """End the process in the middle of a batch, whose images went back: a pipeline cannot be interrupted."""
+    logger.warning("worker ends in the middle of a batch")
+    logging.shutdown()
+    os._exit(0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -168,16 +173,31 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(add)
     add.set_defaults(command=register)
 
-    add = commands.add_parser("run", help="work: poll jobs, process images, post results")
+    add = commands.add_parser("run", help="work: reserve images, process them, post results")
     add.add_argument(
         "--batch-size", type=_positive, default=DEFAULT_BATCH_SIZE, help="images per batch (%(default)s)"
     )
     add.add_argument(
-        "--idle", type=float, default=5.0, help="seconds between polls without work (%(default)s)"
+        "--wait",
+        type=_seconds,
+        default=WAIT_SECONDS,
+        help="seconds that the server may wait for work before it says that there is none (%(default)s)",
+    )
+    add.add_argument(
+        "--idle",
+        type=_seconds,
+        default=IDLE_SECONDS,
+        help="seconds between polls when the server does not wait (%(default)s)",
+    )
+    add.add_argument(
+        "--grace",
+        type=_seconds,
+        default=GRACE_SECONDS,
+        help="seconds that the batch in process gets after SIGTERM; then its images go back (%(default)s)",
     )
     ending = add.add_mutually_exclusive_group()
-    ending.add_argument("--once", action="store_true", help="process one batch and exit")
-    ending.add_argument("--until-idle", action="store_true", help="exit as soon as there is nothing to do")
+    ending.add_argument("--once", action="store_true", help="make one reservation, process it, and exit")
+    ending.add_argument("--until-idle", action="store_true", help="exit when there is nothing to do")
     _add_server(add)
     _add_common(add)
     add.set_defaults(command=run)
@@ -194,9 +214,16 @@ def _parser() -> argparse.ArgumentParser:
 def _add_server(parser: argparse.ArgumentParser) -> None:
     url = os.environ.get("AMI_URL", "http://localhost:8000")
     parser.add_argument("--url", default=url, help="address of the server; or set AMI_URL (%(default)s)")
-    parser.add_argument("--token", default=os.environ.get("AMI_TOKEN", ""), help="or better, set AMI_TOKEN")
+    token = os.environ.get("AMI_TOKEN", "")
+    parser.add_argument("--token", default=token, help="worker key; or better, set AMI_TOKEN")
     name = os.environ.get("AMI_WORKER_NAME", "").strip()
     parser.add_argument("--name", default=name, help="name of this worker; or set AMI_WORKER_NAME (the host)")
+    parser.add_argument(
+        "--instance",
+        default="",
+        help="tells workers of the same name apart; or set AMI_WORKER_INSTANCE (the host)",
+    )
+    parser.add_argument("--no-gzip", action="store_true", help="send large results as they are, not packed")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -211,4 +238,11 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0.0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError("must be 0 or more")
     return number

@@ -5,17 +5,18 @@ Images are untrusted: bytes, pixels, formats and time are capped, and they are f
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import requests
 from PIL import Image, UnidentifiedImageError
 
 from ami.ml.schemas import PipelineProcessingTask
+from ami.worker.background import BackgroundThreads
 from ami.worker.errors import ImageUnavailable, ImageUnusable, WorkerError
 from ami.worker.pipeline import LoadedImage
 from ami.worker.retrying import RetryPolicy, parse_retry_after, with_retries
@@ -31,6 +32,10 @@ Image.MAX_IMAGE_PIXELS = None
 
 TEMPORARY = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 """403 too: a signed URL may be over, and the next reservation brings a new one."""
+
+
+Wanted = Callable[[PipelineProcessingTask], bool]
+"""Whether a task is still to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +72,27 @@ class Downloader:
         self._limits = limits or DownloadLimits()
         self._retries = retries or RetryPolicy(attempts=3)
         self._stop = stop or threading.Event()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="download")
+        self._pool = BackgroundThreads("download", threads)
         self._sessions = ThreadSessions(_anonymous_session)
 
-    def load(self, tasks: Sequence[PipelineProcessingTask]) -> list[LoadedImage | FailedImage]:
-        """The images of the tasks, in their order."""
-        return list(self._pool.map(self._load_one, tasks))
+    def load(
+        self,
+        tasks: Sequence[PipelineProcessingTask],
+        wanted: Wanted | None = None,
+    ) -> list[LoadedImage | FailedImage]:
+        """The images of the tasks, in their order; `wanted` is asked just before each is downloaded."""
+        loads = [functools.partial(self._load_wanted, task, wanted) for task in tasks]
+        return [future.result() for future in [self._pool.submit(load) for load in loads]]
 
     def close(self) -> None:
-        """End the threads and their connections."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """End the threads and their connections, without waiting for downloads under way."""
+        self._pool.close()
         self._sessions.close()
+
+    def _load_wanted(self, task: PipelineProcessingTask, wanted: Wanted | None) -> LoadedImage | FailedImage:
+        if wanted is None or wanted(task):
+            return self._load_one(task)
+        return FailedImage(task.image_id, "Nobody wants the image any more.", retryable=True)
 
     def _load_one(self, task: PipelineProcessingTask) -> LoadedImage | FailedImage:
         try:

@@ -34,7 +34,13 @@ class AnswerLost(WorkerError):
 
 
 class ServerBusy(WorkerError):
-    """The server says that it cannot answer right now."""
+    """The server says that it cannot do this right now; it has done nothing."""
+
+    temporary = True
+
+
+class ServerFailed(WorkerError):
+    """The server, or something before it, broke over the request: it may have acted on it."""
 
     temporary = True
 

@@ -27,7 +27,7 @@ class RetryPolicy:
     attempts: int = 5
     first_delay: float = 0.5
     max_delay: float = 30.0
-    max_retry_after: float = 120.0
+    max_retry_after: float = 600.0
     """However long the server asks us to stay away, in seconds."""
 
     def delay(self, attempt: int, retry_after: float | None) -> float:

@@ -12,6 +12,15 @@ from ami.ml.schemas.algorithms import (
 )
 from ami.ml.schemas.images import SourceImageRequest, SourceImageResponse
 from ami.ml.schemas.jobs import JobsResponse, ListedJob
+from ami.ml.schemas.leases import (
+    FailedTask,
+    FailRequest,
+    FailResponse,
+    LeasesRequest,
+    LeasesResponse,
+    LeaseState,
+    TaskFailure,
+)
 from ami.ml.schemas.pipelines import (
     PipelineConfigResponse,
     PipelineRequest,
@@ -23,6 +32,14 @@ from ami.ml.schemas.predictions import (
     ClassificationResponse,
     DetectionRequest,
     DetectionResponse,
+)
+from ami.ml.schemas.reservations import (
+    NextJob,
+    NextJobRequest,
+    NextJobResponse,
+    ReservedTask,
+    ReserveRequest,
+    ReserveResponse,
 )
 from ami.ml.schemas.results import PipelineResultsError, PipelineResultsResponse, PipelineTaskResult
 from ami.ml.schemas.services import (
@@ -48,8 +65,17 @@ __all__ = [
     "ClassificationResponse",
     "DetectionRequest",
     "DetectionResponse",
+    "FailRequest",
+    "FailResponse",
+    "FailedTask",
     "JobsResponse",
+    "LeaseState",
+    "LeasesRequest",
+    "LeasesResponse",
     "ListedJob",
+    "NextJob",
+    "NextJobRequest",
+    "NextJobResponse",
     "PipelineConfigResponse",
     "PipelineProcessingTask",
     "PipelineRegistrationRequest",
@@ -65,8 +91,12 @@ __all__ = [
     "ProcessingServiceReadyResponse",
     "ProcessingServiceStatusResponse",
     "QueuedTaskAcknowledgment",
+    "ReserveRequest",
+    "ReserveResponse",
+    "ReservedTask",
     "ResultResponse",
     "SourceImageRequest",
     "SourceImageResponse",
+    "TaskFailure",
     "TasksResponse",
 ]

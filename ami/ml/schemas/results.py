@@ -14,7 +14,7 @@ from ami.ml.schemas.predictions import DetectionResponse
 MAX_ERROR_TEXT = 2_000
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """Shorten and strip what cannot be shown: an error must never be refused for its wording."""
     return "".join(c for c in text[: 2 * MAX_ERROR_TEXT] if c in "\n\t" or c.isprintable())[:MAX_ERROR_TEXT]
 
@@ -34,7 +34,7 @@ class PipelineResultsResponse(WireModel):
 class PipelineResultsError(WireModel):
     """Why an image could not be processed."""
 
-    error: Annotated[str, AfterValidator(_readable)]
+    error: Annotated[str, AfterValidator(readable)]
     image_id: Id | None = None
     retryable: bool | None = None
     """Our addition: False when trying again can never help."""

@@ -56,6 +56,8 @@ class PipelineRegistrationRequest(WireModel):
 
     processing_service_name: Name
     pipelines: Annotated[list[PipelineConfigResponse], Field(max_length=MAX_PIPELINES)] = []
+    client_info: ProcessingServiceClientInfo | None = None
+    """Our addition: who announces."""
 
 
 class PipelineRegistrationResponse(WireModel):

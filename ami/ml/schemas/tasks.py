@@ -21,6 +21,8 @@ class PipelineProcessingTask(WireModel):
     """Our addition: settings of the pipeline for this project."""
     lease_seconds: Number | None = None
     """Our addition: how long the image stays with this worker."""
+    attempt: int | None = None
+    """Our addition: how often the image has been handed out in this run of its job, this time included."""
 
 
 class TasksResponse(WireModel):

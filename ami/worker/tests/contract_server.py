@@ -1,17 +1,20 @@
-"""A small real HTTP server that answers a worker as the contract says, for the tests of this package.
+"""A small real HTTP server that answers a worker as the protocol says, for the tests of this package.
 
-It keeps jobs, leases tasks, takes results and serves images over a socket. Tests script its failures.
+It keeps jobs, leases tasks, takes results and serves images over a socket. Leases are real: they run out, are
+extended and released, and their images are handed out again. Tests script its failures.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +23,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image
 
-TOKEN = "0123456789abcdef0123456789abcdef01234567"
+TOKEN = "amiw_0123abcd_" + "0123456789abcdef" * 4
+Answer = tuple[int, Any]
 
 
 @dataclass
@@ -32,6 +36,8 @@ class Request:
     query: dict[str, list[str]]
     headers: dict[str, str]
     body: Any
+    size: int = 0
+    """Bytes of the body as they came."""
 
 
 @dataclass
@@ -48,29 +54,76 @@ class Failure:
     """Break off only after the request has had its effect."""
 
 
+@dataclass
+class Lease:
+    """One image in the hands of a worker."""
+
+    job_id: int
+    image: str
+    attempt: int
+    until: float
+    extended: int = 0
+    status: str = "held"
+    """held, then one of: done, failed, released, lost, cancelled."""
+
+
 class ContractServer:
     """The state behind the socket."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
         self.requests: list[Request] = []
         self.failures: list[Failure] = []
         self.images: dict[str, bytes] = {}
         self.jobs: dict[int, str] = {}
+        self.configs: dict[int, dict[str, Any]] = {}
         self.pending: dict[int, deque[str]] = {}
-        self.leases: dict[str, tuple[int, str]] = {}
+        self.attempts: dict[tuple[int, str], int] = {}
+        self.leases: dict[str, Lease] = {}
         self.results: dict[int, dict[str, dict[str, Any]]] = {}
+        self.failed: dict[str, dict[str, Any]] = {}
+        self.cancelled: set[int] = set()
         self.registered: list[Any] = []
-        self.lease_seconds: float | None = None
+        self.lease_seconds = 300.0
+        self.retry_after: float | None = None
+        """Of an empty answer to a reservation."""
+        self.ignore_pipelines = False
+        """Hand out tasks of pipelines that nobody asked for."""
+        self.closing = False
         self.base = ""
 
-    def add_job(self, job_id: int, slug: str, images: dict[str, bytes]) -> None:
+    def add_job(
+        self, job_id: int, slug: str, images: dict[str, bytes], config: dict[str, Any] | None = None
+    ) -> None:
         """A started job over these images (id to file)."""
-        with self.lock:
+        with self.changed:
             self.images |= images
             self.jobs[job_id] = slug
+            self.configs[job_id] = config or {}
             self.pending[job_id] = deque(images)
             self.results[job_id] = {}
+            self.changed.notify_all()
+
+    def cancel(self, job_id: int) -> None:
+        """End a job: its leases are worth nothing any more."""
+        with self.changed:
+            self.cancelled.add(job_id)
+            self.pending[job_id].clear()
+            for lease in self.leases.values():
+                if lease.job_id == job_id and lease.status == "held":
+                    lease.status = "cancelled"
+
+    def lose(self, token: str) -> None:
+        """A lease is over, and its image with somebody else who keeps it."""
+        with self.changed:
+            self.leases[token].status = "lost"
+
+    def close(self) -> None:
+        """Answer whoever waits."""
+        with self.changed:
+            self.closing = True
+            self.changed.notify_all()
 
     def fail(self, path: str, status: int | None, *, times: int = 1, **options: Any) -> None:
         """Answer the next `times` requests whose path matches with `status`."""
@@ -86,6 +139,11 @@ class ContractServer:
         """What was accepted for an image."""
         with self.lock:
             return self.results[job_id][image_id]
+
+    def tokens(self, status: str) -> dict[str, str]:
+        """Leases in this state, image to token."""
+        with self.lock:
+            return {lease.image: token for token, lease in self.leases.items() if lease.status == status}
 
 
 def image_file(colour: str = "white", size: tuple[int, int] = (64, 48)) -> bytes:
@@ -111,6 +169,7 @@ def running_server() -> Iterator[ContractServer]:
     try:
         yield state
     finally:
+        state.close()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -140,9 +199,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         parts = urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = json.loads(raw) if raw else None
+        data = gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
+        body = json.loads(data) if data else None
         state = self.server_state
-        request = Request(self.command, parts.path, parse_qs(parts.query), dict(self.headers), body)
+        request = Request(self.command, parts.path, parse_qs(parts.query), dict(self.headers), body, len(raw))
         with state.lock:
             state.requests.append(request)
             failure = self._scripted(state, parts.path)
@@ -176,32 +236,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _answer_for(self, state: ContractServer, request: Request) -> tuple[int, Any]:
+    def _answer_for(self, state: ContractServer, request: Request) -> Answer:
         if match := re.fullmatch(r"/images/(.+)", request.path):
             data = state.images.get(match[1])
             return (404, {"detail": "Not found."}) if data is None else (200, data)
         if request.headers.get("Authorization") != f"Token {TOKEN}":
             return 401, {"detail": "Invalid token."}
-        with state.lock:
-            if request.path == "/api/v2/jobs/":
-                return 200, _jobs(state, request)
-            if request.path == "/api/v2/projects/":
-                return 200, {"count": 1, "results": [{"id": 7, "name": "Panama", "draft": False}]}
-            if match := re.fullmatch(r"/api/v2/projects/(\d+)/pipelines/", request.path):
-                return _register(state, int(match[1]), request)
-            if match := re.fullmatch(r"/api/v2/jobs/(\d+)/(tasks|result)/", request.path):
-                return _job(state, int(match[1]), match[2], request)
+        for pattern, answer in ROUTES:
+            if match := re.fullmatch(pattern, request.path):
+                with state.changed:
+                    _end_old_leases(state)
+                    return answer(state, request, *map(int, match.groups()))
         return 404, {"detail": "Not found."}
 
 
-def _jobs(state: ContractServer, request: Request) -> dict[str, Any]:
-    wanted = request.query["pipeline__slug__in"][0].split(",")
-    jobs = [job_id for job_id, slug in state.jobs.items() if slug in wanted and state.pending[job_id]]
-    results = [{"id": job_id, "pipeline_slug": state.jobs[job_id], "user_permissions": []} for job_id in jobs]
-    return {"count": len(jobs), "next": None, "previous": None, "results": results, "user_permissions": []}
+def _projects(state: ContractServer, request: Request) -> Answer:
+    return 200, {"count": 1, "results": [{"id": 7, "name": "Panama", "draft": False}]}
 
 
-def _register(state: ContractServer, project_id: int, request: Request) -> tuple[int, Any]:
+def _register(state: ContractServer, request: Request, project_id: int) -> Answer:
     if project_id != 7:
         return 404, {"detail": "Not found."}
     state.registered.append(request.body)
@@ -216,34 +269,162 @@ def _register(state: ContractServer, project_id: int, request: Request) -> tuple
     }
 
 
-def _job(state: ContractServer, job_id: int, verb: str, request: Request) -> tuple[int, Any]:
+def _jobs_for(state: ContractServer, request: Request) -> list[int]:
+    wanted = None if state.ignore_pipelines else request.body.get("pipelines")
+    return [
+        job_id
+        for job_id, slug in state.jobs.items()
+        if state.pending[job_id] and (wanted is None or slug in wanted)
+    ]
+
+
+def _next_job(state: ContractServer, request: Request) -> Answer:
+    jobs = _jobs_for(state, request)
+    job = {"id": jobs[0], "pipeline_slug": state.jobs[jobs[0]], "name": "Night 1"} if jobs else None
+    return 200, {"job": job, "batch_size": 24, "lease_seconds": state.lease_seconds}
+
+
+def _reserve(state: ContractServer, request: Request) -> Answer:
+    until = time.monotonic() + min(30.0, request.body.get("wait", 0.0))
+    while not _jobs_for(state, request) and not state.closing and (left := until - time.monotonic()) > 0:
+        state.changed.wait(min(left, _next_end(state)))
+        _end_old_leases(state)
+    tasks: list[dict[str, Any]] = []
+    jobs = _jobs_for(state, request)
+    share = -(-request.body["batch_size"] // max(1, len(jobs)))
+    while jobs and len(tasks) < request.body["batch_size"]:
+        for job_id in jobs:
+            left = min(share, request.body["batch_size"] - len(tasks))
+            tasks += _lease(state, job_id, left)
+        jobs = _jobs_for(state, request)
+    tasks.sort(key=lambda task: list(state.jobs).index(task["job_id"]))
+    retry_after = None if tasks else state.retry_after
+    return 200, {
+        "tasks": tasks,
+        "lease_seconds": state.lease_seconds,
+        "retry_after": retry_after,
+        "reason": "" if tasks else "Nothing to do.",
+    }
+
+
+def _reserve_from(state: ContractServer, request: Request, job_id: int) -> Answer:
     if job_id not in state.jobs:
         return 404, {"detail": "Not found."}
-    return 200, _reserve(state, job_id, request) if verb == "tasks" else _receive(state, job_id, request)
+    return 200, {"tasks": _lease(state, job_id, request.body["batch_size"])}
 
 
-def _reserve(state: ContractServer, job_id: int, request: Request) -> dict[str, Any]:
+def _lease(state: ContractServer, job_id: int, count: int) -> list[dict[str, Any]]:
     tasks: list[dict[str, Any]] = []
-    while state.pending[job_id] and len(tasks) < request.body["batch_size"]:
+    while state.pending[job_id] and len(tasks) < count:
         image = state.pending[job_id].popleft()
-        token = f"lease-{job_id}-{image}-{len(state.leases)}"
-        state.leases[token] = (job_id, image)
+        attempt = state.attempts[job_id, image] = state.attempts.get((job_id, image), 0) + 1
+        token = f"lease-{job_id}-{image}-{attempt}"
+        state.leases[token] = Lease(job_id, image, attempt, time.monotonic() + state.lease_seconds)
         url = image if image.startswith("relative/") else f"{state.base}/images/{image}?signature=secret"
-        task: dict[str, Any] = {"id": image, "image_id": image, "image_url": url, "reply_subject": token}
-        if state.lease_seconds is not None:
-            task["lease_seconds"] = state.lease_seconds
-        tasks.append(task)
-    return {"tasks": tasks}
+        tasks.append(
+            {
+                **{"id": image, "image_id": image, "image_url": url, "reply_subject": token},
+                **{"job_id": job_id, "pipeline_slug": state.jobs[job_id], "config": state.configs[job_id]},
+                **{"lease_seconds": state.lease_seconds, "attempt": attempt},
+            }
+        )
+    return tasks
 
 
-def _receive(state: ContractServer, job_id: int, request: Request) -> dict[str, Any]:
+def _next_end(state: ContractServer) -> float:
+    ends = [lease.until for lease in state.leases.values() if lease.status == "held"]
+    return max(0.01, min(ends, default=float("inf")) - time.monotonic())
+
+
+def _end_old_leases(state: ContractServer) -> None:
+    now = time.monotonic()
+    for lease in state.leases.values():
+        if lease.status == "held" and lease.until < now:
+            lease.status = "lost"
+            state.pending[lease.job_id].append(lease.image)
+
+
+def _each_lease(state: ContractServer, request: Request, act: Callable[[Lease], str]) -> Answer:
+    states = []
+    for token in request.body["leases"]:
+        lease = state.leases.get(token)
+        if lease is None:
+            status = "rejected"
+        elif lease.job_id in state.cancelled:
+            status = "cancelled"
+        else:
+            status = act(lease) if lease.status == "held" else "lost"
+        states.append({"reply_subject": token, "status": status, "cancelled": status == "cancelled"})
+    state.changed.notify_all()
+    return 200, {"leases": states, "lease_seconds": state.lease_seconds}
+
+
+def _extend(state: ContractServer, request: Request) -> Answer:
+    def act(lease: Lease) -> str:
+        lease.until = time.monotonic() + state.lease_seconds
+        lease.extended += 1
+        return "held"
+
+    return _each_lease(state, request, act)
+
+
+def _release(state: ContractServer, request: Request) -> Answer:
+    def act(lease: Lease) -> str:
+        lease.status = "released"
+        state.pending[lease.job_id].append(lease.image)
+        return "released"
+
+    return _each_lease(state, request, act)
+
+
+def _fail(state: ContractServer, request: Request) -> Answer:
+    answers = []
+    for failure in request.body["failures"]:
+        lease = state.leases.get(failure["reply_subject"])
+        status = "rejected"
+        if lease is not None:
+            status = "duplicate"
+            if lease.status == "held":
+                status = "failed" if failure.get("retryable") is False else "retry"
+                lease.status = "failed"
+                state.failed[lease.image] = failure
+        answers.append({"reply_subject": failure["reply_subject"], "status": status, "task_id": ""})
+    return 200, {"tasks": answers}
+
+
+def _receive(state: ContractServer, request: Request, job_id: int) -> Answer:
+    if job_id not in state.jobs:
+        return 404, {"detail": "Not found."}
     answers = []
     for item in request.body["results"]:
         lease = state.leases.get(item["reply_subject"])
         status = "rejected"
-        if lease is not None and lease[0] == job_id:
-            status = "duplicate" if lease[1] in state.results[job_id] else "queued"
-            state.results[job_id].setdefault(lease[1], item["result"])
+        if lease is not None and lease.job_id == job_id:
+            status = _receive_one(state, lease, item["result"])
         answers.append({"reply_subject": item["reply_subject"], "status": status, "task_id": "1"})
     queued = sum(answer["status"] == "queued" for answer in answers)
-    return {"status": "accepted", "job_id": job_id, "results_queued": queued, "tasks": answers}
+    return 200, {"status": "accepted", "job_id": job_id, "results_queued": queued, "tasks": answers}
+
+
+def _receive_one(state: ContractServer, lease: Lease, result: dict[str, Any]) -> str:
+    if lease.job_id in state.cancelled:
+        return "cancelled"
+    lease.status = "done"
+    done = state.results[lease.job_id]
+    if lease.image in done:
+        return "duplicate"
+    done[lease.image] = result
+    return "queued"
+
+
+ROUTES: list[tuple[str, Callable[..., Answer]]] = [
+    (r"/api/v2/projects/", _projects),
+    (r"/api/v2/projects/(\d+)/pipelines/", _register),
+    (r"/api/v2/jobs/next/", _next_job),
+    (r"/api/v2/jobs/(\d+)/tasks/", _reserve_from),
+    (r"/api/v2/jobs/(\d+)/result/", _receive),
+    (r"/api/v2/tasks/reserve/", _reserve),
+    (r"/api/v2/tasks/extend/", _extend),
+    (r"/api/v2/tasks/release/", _release),
+    (r"/api/v2/tasks/fail/", _fail),
+]

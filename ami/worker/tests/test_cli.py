@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -18,9 +18,10 @@ import ami
 from ami.ml.schemas import PipelineResultsResponse
 from ami.worker.cli import main
 from ami.worker.sheets import make_sheet
+from ami.worker.tests.conftest import DEADLINE, wait_until
 from ami.worker.tests.contract_server import TOKEN, ContractServer, image_file
 
-DEADLINE = 20.0
+RESERVE = "/api/v2/tasks/reserve/"
 REPOSITORY = Path(ami.__file__).parent.parent
 
 SLOW_PIPELINE = """
@@ -45,51 +46,91 @@ class Slow(Pipeline):
 """
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
-def start_worker(server: ContractServer, folder: Path, *options: str) -> subprocess.Popen[str]:
+@contextmanager
+def running_worker(
+    server: ContractServer, folder: Path, *options: str, pipeline: str = SLOW_PIPELINE
+) -> Iterator[subprocess.Popen[str]]:
+    """`ami-worker run` as a process, with a pipeline of its own."""
+    (folder / "my_pipelines.py").write_text(pipeline)
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "AMI_URL": server.base, "AMI_TOKEN": TOKEN}
-    return subprocess.Popen(
-        [sys.executable, "-m", "ami.worker", "run", *options],
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ami.worker", "run", "--pipeline", "my_pipelines:Slow", *options],
         cwd=folder,
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_finishes_and_posts_what_is_reserved_and_exits_with_0(
+def test_signal_posts_what_is_in_process_releases_the_rest_and_exits_with_0(
     server: ContractServer, tmp_path: Path, number: signal.Signals
 ) -> None:
-    (tmp_path / "my_pipelines.py").write_text(SLOW_PIPELINE)
     server.add_job(1, "slow", {str(index): image_file() for index in range(30)})
-    process = start_worker(server, tmp_path, "--pipeline", "my_pipelines:Slow", "--batch-size", "3")
-    try:
-        wait_until((tmp_path / "started").exists)
+    with running_worker(server, tmp_path, "--batch-size", "3") as process:
+        wait_until(lambda: len(server.leases) == 6 and (tmp_path / "started").exists())
         process.send_signal(number)
+        wait_until(lambda: len(server.tokens("released")) == 3)
         (tmp_path / "go").touch()
         _, log = process.communicate(timeout=DEADLINE)
-    finally:
-        process.kill()
     assert process.returncode == 0, log
-    assert set(server.results[1]) == {image for _, image in server.leases.values()}
-    assert 3 <= len(server.results[1]) <= 9
-    assert len(server.pending[1]) >= 21
+    assert set(server.results[1]) == {"0", "1", "2"}
+    assert set(server.tokens("released")) == {"3", "4", "5"}
+    assert len(server.pending[1]) == 27
     assert "finishing and posting" in log
     assert TOKEN not in log
 
 
-def test_second_signal_ends_the_process_at_once(server: ContractServer, tmp_path: Path) -> None:
-    (tmp_path / "my_pipelines.py").write_text(SLOW_PIPELINE)
+def test_batch_that_outlasts_the_grace_time_is_given_back_and_the_process_ends(
+    server: ContractServer, tmp_path: Path
+) -> None:
+    server.add_job(1, "slow", {"1": image_file(), "2": image_file()})
+    with running_worker(server, tmp_path, "--grace", "0.2") as process:
+        wait_until((tmp_path / "started").exists)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, log
+    assert set(server.tokens("released")) == {"1", "2"}
+    assert server.results[1] == {}
+
+
+def test_signal_is_noticed_while_the_pipeline_is_deep_in_a_library(
+    server: ContractServer, tmp_path: Path
+) -> None:
+    """Where Python runs no signal handlers: here in a C function that no signal interrupts."""
+    deep = SLOW_PIPELINE.replace("        deadline =", "        wait_for_ever()\n        deadline =")
+    deep += """
+
+def wait_for_ever():
+    library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)
+"""
+    deep = f"import ctypes\n{deep}"
     server.add_job(1, "slow", {"1": image_file()})
-    process = start_worker(server, tmp_path, "--pipeline", "my_pipelines:Slow")
-    try:
+    with running_worker(server, tmp_path, "--grace", "0.2", pipeline=deep) as process:
+        wait_until((tmp_path / "started").exists)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=DEADLINE)
+    assert set(server.tokens("released")) == {"1"}
+
+
+def test_signal_ends_a_waiting_poll(server: ContractServer, tmp_path: Path) -> None:
+    with running_worker(server, tmp_path, "--wait", "30") as process:
+        wait_until(lambda: server.seen(RESERVE))
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=10)
+    assert process.returncode == 0, log
+
+
+def test_second_signal_ends_the_process_at_once(server: ContractServer, tmp_path: Path) -> None:
+    server.add_job(1, "slow", {"1": image_file()})
+    with running_worker(server, tmp_path) as process:
         wait_until((tmp_path / "started").exists)
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
@@ -97,8 +138,6 @@ def test_second_signal_ends_the_process_at_once(server: ContractServer, tmp_path
             pass
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=DEADLINE)
-    finally:
-        process.kill()
     assert process.returncode == 128 + signal.SIGTERM
     assert server.results[1] == {}
 
@@ -140,15 +179,27 @@ def test_register_without_a_project_lists_the_projects(
     assert server.registered == []
 
 
-def test_server_and_token_come_from_the_environment(
+def test_server_token_and_names_come_from_the_environment(
     server: ContractServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AMI_URL", server.base)
     monkeypatch.setenv("AMI_TOKEN", TOKEN)
     monkeypatch.setenv("AMI_WORKER_NAME", "attic\n")
+    monkeypatch.setenv("AMI_WORKER_INSTANCE", "card-2")
     assert main(["run", "--once"]) == 0
-    (request,) = server.seen("/api/v2/jobs/")
+    (request,) = server.seen(RESERVE)
     assert request.headers["X-Processing-Service-Name"] == "attic"
+    assert request.body["client_info"]["name"] == "attic"
+    assert request.body["client_info"]["instance"] == "card-2"
+
+
+def test_options_win_over_the_environment(server: ContractServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_WORKER_INSTANCE", "card-2")
+    options = ["--url", server.base, "--token", TOKEN, "--instance", "card-3", "--batch-size", "5"]
+    assert main(["run", "--once", *options]) == 0
+    (request,) = server.seen(RESERVE)
+    assert request.body["client_info"]["instance"] == "card-3"
+    assert request.body["batch_size"] == 5
 
 
 @pytest.mark.parametrize(

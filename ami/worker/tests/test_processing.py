@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image
 
-from ami.ml.schemas import PipelineProcessingTask, PipelineResultsError, PipelineResultsResponse
+from ami.ml.schemas import PipelineResultsError, PipelineResultsResponse, ReservedTask
 from ami.worker.download import FailedImage
 from ami.worker.feed import Batch
 from ami.worker.pipeline import Found, LoadedImage, Pipeline, detector
@@ -34,12 +34,17 @@ class Picky(Pipeline):
 
 def make_batch(*images: LoadedImage | FailedImage) -> Batch:
     tasks = [
-        PipelineProcessingTask(
-            id=image.id, image_id=image.id, image_url="http://x", reply_subject=f"lease-{image.id}"
+        ReservedTask(
+            id=image.id,
+            image_id=image.id,
+            image_url="http://x",
+            reply_subject=f"lease-{image.id}",
+            job_id=1,
+            pipeline_slug="picky",
         )
         for image in images
     ]
-    return Batch(job_id=1, slug="picky", tasks=tasks, images=images, reserved_at=0.0)
+    return Batch(slug="picky", tasks=tasks, images=images)
 
 
 def loaded(image_id: str, colour: str = "white") -> LoadedImage:

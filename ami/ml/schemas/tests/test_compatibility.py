@@ -19,7 +19,11 @@ from ami.ml.schemas import (
     ClassificationResponse,
     DetectionRequest,
     DetectionResponse,
+    FailRequest,
     JobsResponse,
+    LeasesRequest,
+    LeasesResponse,
+    NextJobResponse,
     PipelineConfigResponse,
     PipelineProcessingTask,
     PipelineRegistrationRequest,
@@ -31,6 +35,9 @@ from ami.ml.schemas import (
     ProcessingServiceClientInfo,
     ProcessingServiceInfoResponse,
     ProcessingServiceStatusResponse,
+    ReservedTask,
+    ReserveRequest,
+    ReserveResponse,
     ResultResponse,
     SourceImageRequest,
     TasksResponse,
@@ -340,6 +347,49 @@ def test_answers_of_the_server_are_what_existing_clients_expect() -> None:
         "results": [{"id": 12, "pipeline_slug": None, "user_permissions": []}],
     }
     assert JobsResponse.model_validate(page).results[0].pipeline_slug is None
+
+
+def test_reservation_is_taken_as_loosely_as_everything_else() -> None:
+    request = ReserveRequest.model_validate({"batch_size": "8", "wait": 20, "extra": 1})
+    assert (request.batch_size, request.wait, request.pipelines, request.client_info) == (8, 20.0, None, None)
+    assert ReserveRequest.model_validate({"batch_size": 2.0, "wait": 99}).wait == 99.0
+    wrong: list[Json] = [{}, {"batch_size": 0}, {"batch_size": "many"}, {"batch_size": 1, "wait": -1}]
+    for body in wrong:
+        with pytest.raises(ValidationError):
+            ReserveRequest.model_validate(body)
+
+
+def test_reserved_task_names_its_job_its_pipeline_and_its_lease() -> None:
+    whole: Json = {
+        **{"id": 77, "image_id": 77, "image_url": "x", "reply_subject": "lease"},
+        **{"job_id": 12, "pipeline_slug": "moths", "config": {"a": 1}, "lease_seconds": 300, "attempt": 2},
+    }
+    answer = ReserveResponse.model_validate({"tasks": [whole], "retry_after": None, "reason": ""})
+    (task,) = answer.tasks
+    assert (task.id, task.job_id, task.attempt, task.config) == ("77", 12, 2, {"a": 1})
+    for key in ("reply_subject", "job_id", "pipeline_slug"):
+        with pytest.raises(ValidationError):
+            ReservedTask.model_validate({name: value for name, value in whole.items() if name != key})
+    assert NextJobResponse.model_validate({"job": None}).job is None
+
+
+def test_words_of_a_failure_never_get_it_refused() -> None:
+    request = FailRequest.model_validate(
+        {
+            "failures": [{"reply_subject": 7, "error": "CUDA\x00 " + "x" * 10_000}],
+            "client_info": {"name": "a"},
+        }
+    )
+    (failure,) = request.failures
+    assert (failure.reply_subject, failure.retryable, failure.code) == ("7", None, None)
+    assert len(failure.error) == MAX_ERROR_TEXT
+
+
+def test_lease_without_more_than_a_status_is_not_cancelled() -> None:
+    answer = LeasesResponse.model_validate({"leases": [{"reply_subject": "a", "status": "held"}]})
+    assert answer.leases[0].cancelled is False
+    with pytest.raises(ValidationError):
+        LeasesRequest.model_validate({"leases": [None]})
 
 
 def test_schemas_need_no_django() -> None:
