@@ -14,7 +14,9 @@ wsgi_app = "config.wsgi:application"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "128"))
-os.environ.setdefault("DB_POOL_MAX", "12")  # read by the settings when a worker process loads the application
+# Read by the settings when a worker process loads the application. A quarter of the threads never waits.
+os.environ.setdefault("DB_POOL_MAX", "12")
+os.environ.setdefault("LONG_POLL_MAX_WAITERS", str(threads * 3 // 4))
 timeout = 60
 graceful_timeout = 30
 keepalive = 30

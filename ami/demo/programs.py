@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 POLL_SECONDS = 0.05
 STOP_SECONDS = 8.0
 """For a worker, which finishes and posts its batch first."""
+GRACE_SECONDS = 3
+"""For the batch that a worker has in hand; what it has not begun it gives back at once."""
 AT_ONCE = signal.SIGKILL
 """For what keeps nothing in memory that matters: the next start takes up what was under way."""
 LAST_LINES = 15
@@ -74,7 +76,13 @@ class Programs:
 
     def start_worker(self, name: str, *arguments: str, url: str, token: str, label: str) -> None:
         """A pull worker. `label`: how the platform shows it."""
-        self.start(name, "ami.worker", "run", *arguments, AMI_URL=url, AMI_TOKEN=token, AMI_WORKER_NAME=label)
+        self.start(
+            name,
+            *("ami.worker", "run", "--grace", str(GRACE_SECONDS), *arguments),
+            AMI_URL=url,
+            AMI_TOKEN=token,
+            AMI_WORKER_NAME=label,
+        )
 
     def start(
         self,

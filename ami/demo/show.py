@@ -98,7 +98,7 @@ class Demo:
         client.close()
         self.programs.start_worker(
             "worker",
-            *("--batch-size", str(BATCH_SIZE), "--idle", "0.5"),
+            *("--batch-size", str(BATCH_SIZE)),
             url=self.url,
             token=project.worker_token,
             label=WORKER_NAME,

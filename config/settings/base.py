@@ -281,7 +281,7 @@ LONG_POLL_MAX_WAITERS = declare.integer(
     "LONG_POLL_MAX_WAITERS",
     100,
     "Calls that may wait for tasks at once in one web process; more are answered without waiting. "
-    "Keep it well below WEB_THREADS.",
+    "The web server sets three quarters of WEB_THREADS.",
     minimum=0,
 )
 SUGGESTED_BATCH_SIZE = declare.integer(
@@ -320,7 +320,7 @@ OUTGOING_ALLOWED_NETWORKS = declare.networks(
     "10.1.0.0/16 where push services of the lab live. Everybody who may register a service reaches them.",
 )
 
-# --- Rate limits: calls of one caller on one route in ten seconds --------------------------------------------
+# --- Rate limits: calls of one caller on one route in ten seconds -------------------------------------------
 
 RATE_LIMIT_API = declare.integer(
     "RATE_LIMIT_API", 500, "Calls of one account on one route in ten seconds.", minimum=1
