@@ -307,14 +307,14 @@ def test_an_older_view_of_the_ledger_never_overwrites_a_newer_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, entry = world.accepted_job()
-    count = ledger.count
+    count = ledger.count_by_worker
 
-    def count_and_hit(job_id: int) -> Counts:
+    def count_and_hit(job_id: int) -> tuple[Counts, list[ledger.Share]]:
         counts = count(job_id)
         hit("test.counted")
         return counts
 
-    monkeypatch.setattr(ledger, "count", count_and_hit)
+    monkeypatch.setattr(ledger, "count_by_worker", count_and_hit)
     overtaken("test.counted", partial(refresh_job, job.pk), partial(save_inbox_row, entry.pk))
     world.background.run()
     assert world.figures(job)["captures"] == 3
