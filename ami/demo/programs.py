@@ -111,6 +111,10 @@ class Programs:
         """Where a program writes."""
         return self.logs / f"{name}.log"
 
+    def pid(self, name: str) -> int:
+        """The process id of a program; its children do the work of web and Celery."""
+        return self._group.pid(name)
+
     def kill(self, name: str) -> None:
         """Crash a program and its children; do not `watch` afterwards, which would report it."""
         self._group.kill(name)

@@ -16,8 +16,8 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ami.base.api.bodies import BodyTooLarge
 from ami.base.api.filters import flag
-from ami.base.api.json import BodyTooLarge
 from ami.base.errors import InvalidInput
 from ami.main.api.filters import visible_deployments
 from ami.main.api.serializers.capture import UploadSerializer
