@@ -113,6 +113,10 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         jobs: QuerySet[Job] = super().get_queryset(request)
         return jobs.prefetch_related("stages")
 
+    def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
+        """Write what was edited and nothing else: the job may have moved on while somebody looked at it."""
+        Job.objects.filter(pk=obj.pk).update(**{name: getattr(obj, name) for name in form.changed_data})
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody: the API creates jobs."""
         return False

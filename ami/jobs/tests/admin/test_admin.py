@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.db import connection
+from django.db.models.signals import post_init
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -94,10 +95,11 @@ def test_a_job_shows_its_stages_and_the_way_to_its_rows(operator: Client, job: J
         assert operator.get(link).context["cl"].result_count == model.objects.filter(job=job).count() > 0
 
 
-def test_the_name_of_a_job_may_change_and_nothing_else(operator: Client, job: Job) -> None:
+def test_name_and_priority_of_a_job_may_change_and_nothing_else(operator: Client, job: Job) -> None:
     stages = JobStage.objects.filter(job=job)
     form = {
         "name": "Renamed",
+        "priority": "30",
         "status": "SUCCESS",
         "run": "7",
         "project": "",
@@ -109,10 +111,25 @@ def test_the_name_of_a_job_may_change_and_nothing_else(operator: Client, job: Jo
     answer = operator.post(page(Job, "change", job.pk), form)
     assert answer.status_code == 302
     renamed = Job.objects.get(pk=job.pk)
-    assert renamed.name == "Renamed"
+    assert (renamed.name, renamed.priority) == ("Renamed", 30)
     assert (renamed.status, renamed.run, renamed.project_id) == (job.status, job.run, job.project_id)
     assert renamed.dispatch_mode == job.dispatch_mode
     assert list(stages.values()) == before
+
+
+def test_a_job_that_moved_on_while_it_was_edited_stays_where_it_is(operator: Client, job: Job) -> None:
+    form = {"name": "Renamed", "priority": "10", "stages-TOTAL_FORMS": "0", "stages-INITIAL_FORMS": "0"}
+
+    def move_on(sender: object, instance: Job, **_: object) -> None:
+        Job.objects.filter(pk=instance.pk).update(status="REVOKED")
+
+    post_init.connect(move_on, sender=Job)
+    try:
+        assert operator.post(page(Job, "change", job.pk), form).status_code == 302
+    finally:
+        post_init.disconnect(move_on, sender=Job)
+    moved = Job.objects.get(pk=job.pk)
+    assert (moved.name, moved.status) == ("Renamed", "REVOKED")
 
 
 def test_nothing_is_added_by_hand(operator: Client) -> None:
