@@ -23,6 +23,7 @@ def locked_task(**fields: Any) -> LockedTask:
         "wait_left": 0.0,
         "leased": False,
         "worker": "",
+        "instance_id": None,
         "accepted_in": None,
     }
     return LockedTask(**(defaults | fields))
