@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.db import connection, transaction
 
-from ami.base.database import execute
+from ami.base.database import execute, rows
 from ami.jobs import ledger
 from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.cancel import cancel_job
@@ -59,8 +59,13 @@ def fail_tasks_of_deleted(image_ids: Sequence[int]) -> None:
     """Fail the open images of all jobs that are about to lose these captures, and hold the captures.
 
     Call first in the transaction that deletes them, once for all of them. Who is saving results of them is
-    waited for, so that their predictions are seen and deleted, too; who comes later finds no capture.
+    waited for, so that their predictions are seen and deleted, too; who comes later finds no capture. Jobs
+    that name a capture come first, because they will forget it, and jobs come before their ledger.
     """
+    rows(
+        "SELECT id FROM jobs_job WHERE source_image_single_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+        [list(image_ids)],
+    )
     for job_id in ledger.fail_deleted_captures(image_ids, CAPTURE_GONE):
         transaction.on_commit(lambda job_id=job_id: request_refresh(job_id))  # type: ignore[misc]
     execute(

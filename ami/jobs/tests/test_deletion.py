@@ -62,6 +62,22 @@ def test_captures_deleted_while_somebody_posts_end_without_a_quarrel(
     assert not SourceImage.objects.filter(pk__in=images).exists()
 
 
+def test_the_capture_of_a_job_deleted_while_that_is_cancelled_ends_without_a_quarrel(world: World) -> None:
+    capture = world.captures(1)[0]
+    job = world.started_job(source_image_single=capture, source_image_collection=None)
+
+    def cancel() -> None:
+        with transaction.atomic():
+            execute("SELECT 1 FROM jobs_job WHERE id = %s FOR NO KEY UPDATE", [job.pk])
+            hit("cancel.holds_the_job")
+            ledger.cancel_pending(job.pk)
+
+    overtaken("cancel.holds_the_job", cancel, SourceImage.objects.filter(pk=capture.pk).delete)
+    assert world.tally(job) == {"cancelled": 1}
+    job.refresh_from_db()
+    assert job.source_image_single is None
+
+
 def test_deleting_captures_asks_the_ledger_once_however_many_they_are(light_world: World) -> None:
     job = light_world.started_job(12)
     images = list(job.tasks.values_list("image_id", flat=True))
