@@ -1,9 +1,9 @@
 """Jobs: orchestration, the top of the domain."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.db.models.signals import pre_delete
 
 
 class JobsConfig(AppConfig):
@@ -14,14 +14,35 @@ class JobsConfig(AppConfig):
     verbose_name = "Jobs"
 
     def ready(self) -> None:
-        """Install the dispatcher, and hear of captures that are deleted: `main` must not know jobs."""
-        from ami.jobs import tasks  # noqa: F401, PLC0415 - models exist only now; installs the dispatcher
-        from ami.jobs.lifecycle.delete import fail_tasks_of_deleted  # noqa: PLC0415
-        from ami.main.models import SourceImage  # noqa: PLC0415
+        """Install the dispatcher, and hear of deletions: what jobs depend on must not know jobs."""
+        from ami.base.deletion import before_deletion, deletion_began  # noqa: PLC0415 - models exist only now
+        from ami.jobs import tasks  # noqa: F401, PLC0415 - installs the dispatcher
 
-        def before_capture_is_deleted(instance: SourceImage, **_: Any) -> None:
-            fail_tasks_of_deleted([instance.pk])
+        before_deletion.connect(_let_go_of_jobs, dispatch_uid="ami.jobs")
+        deletion_began.connect(_let_go_of_captures, dispatch_uid="ami.jobs")
 
-        pre_delete.connect(
-            before_capture_is_deleted, sender=SourceImage, weak=False, dispatch_uid="ami.jobs.capture_deleted"
-        )
+
+def _let_go_of_jobs(sender: type[Any], keys: Sequence[int], **_: Any) -> None:
+    from ami.jobs.lifecycle.delete import cancel_jobs_of_pipelines, delete_jobs_of  # noqa: PLC0415
+    from ami.main.models import Deployment, Project  # noqa: PLC0415
+    from ami.ml.models import Pipeline  # noqa: PLC0415
+
+    if sender is Project:
+        delete_jobs_of(project_id__in=keys)
+    elif sender is Deployment:
+        delete_jobs_of(deployment_id__in=keys)
+    elif sender is Pipeline:
+        cancel_jobs_of_pipelines(keys)
+
+
+def _let_go_of_captures(sender: type[Any], keys: Sequence[int], **_: Any) -> None:
+    from ami.jobs.lifecycle.delete import (  # noqa: PLC0415
+        fail_tasks_of_deleted,
+        fail_tasks_of_deleted_projects,
+    )
+    from ami.main.models import Project, SourceImage  # noqa: PLC0415
+
+    if sender is SourceImage:
+        fail_tasks_of_deleted(keys)
+    elif sender is Project:
+        fail_tasks_of_deleted_projects(keys)

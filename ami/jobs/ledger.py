@@ -87,6 +87,15 @@ def lock(job_id: int, image_ids: Sequence[int]) -> dict[int, LockedTask]:
     return {row[2]: LockedTask(*row) for row in found}
 
 
+def lock_jobs(job_ids: Sequence[int]) -> None:
+    """Lock every row of these jobs, in id order, whatever their state. Comes after the jobs' own rows."""
+    execute(
+        """SELECT count(*) FROM (SELECT id FROM jobs_jobtask WHERE job_id = ANY(%s)
+        ORDER BY id FOR NO KEY UPDATE) AS held""",
+        [list(job_ids)],
+    )
+
+
 def lock_many(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], LockedTask]:
     """Lock the rows of (job id, image id) pairs over several jobs, in id order, whatever their state."""
     found = rows(
@@ -262,9 +271,10 @@ def reopen(job_id: int, run: int, states: Sequence[TaskState]) -> int:
 
 
 def fail_deleted_captures(image_ids: Sequence[int], text: str) -> list[int]:
-    """Open → failed `capture_deleted` in every job, for captures that are about to be deleted.
+    """Open → failed `capture_deleted` in every running job, for captures that are about to be deleted.
 
-    Returns the ids of the jobs concerned. Call inside the transaction that deletes the captures.
+    Returns the ids of the jobs concerned. Call once for a whole deletion, inside its transaction: the rows of
+    all captures are locked in id order here, and a second call could meet somebody who goes the other way.
     """
     return sorted(
         {
@@ -281,6 +291,15 @@ def fail_deleted_captures(image_ids: Sequence[int], text: str) -> list[int]:
             )
         }
     )
+
+
+def failed_images(job_id: int) -> list[int]:
+    """The images of a job that failed, by id of their rows."""
+    found = rows(
+        "SELECT image_id FROM jobs_jobtask WHERE job_id = %s AND status = %s ORDER BY id",
+        [job_id, TaskState.FAILED],
+    )
+    return [row[0] for row in found]
 
 
 def count(job_id: int) -> Counts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery import shared_task
 from celery.signals import task_prerun
 from django.db import connection
@@ -15,6 +16,7 @@ from django.db import connection
 from ami.jobs.broker import send
 from ami.jobs.dispatcher import install
 from ami.jobs.health.runner import run_check
+from ami.jobs.interruptions import register_interruption
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.save import save_inbox_row
@@ -88,3 +90,4 @@ class CeleryDispatcher:
 
 
 install(CeleryDispatcher())
+register_interruption(SoftTimeLimitExceeded)

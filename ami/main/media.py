@@ -82,8 +82,12 @@ def media_file(path: str) -> Path:
 
 @lru_cache(maxsize=1024)
 def _folder(address: str) -> str | None:
-    """The address of a folder with its slash; None if it names no host."""
-    return f"{address.rstrip('/')}/" if urlsplit(address).netloc else None
+    """The address of a folder with its slash; None if it names no host, or is no address at all."""
+    try:
+        host = urlsplit(address).netloc
+    except ValueError:  # such as "http://[bad"
+        return None
+    return f"{address.rstrip('/')}/" if host else None
 
 
 def _sign(capture_id: int, expires: str) -> str:

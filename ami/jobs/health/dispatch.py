@@ -1,7 +1,7 @@
 """dispatch check: jobs whose dispatch is unfinished, or whose queue lost something, are dispatched again.
 
 It never touches NATS state itself: it reads, compares with the ledger, and enqueues. While a slice is at work
-(a live claim) it leaves the job alone.
+(a live claim) it leaves the job alone. It also repeats requests for a refresh that were lost.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import Error, connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -16,11 +17,15 @@ from ami.base.database import rows
 from ami.jobs import ledger, logs
 from ami.jobs.dispatcher import dispatcher
 from ami.jobs.health.report import Report
+from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.dispatch import delay_left
 from ami.jobs.lifecycle.publish import unpublished_rows
 from ami.jobs.models import Job
 from ami.jobs.states import RUNNING, DispatchMode, JobState, TaskState
 from ami.taskqueue import QueueError, TaskQueueManager
+
+OVERDUE_SECONDS = 10.0
+"""A refresh that is so late was lost, or waits behind so many that once more does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ def check_dispatch() -> Report:
     report = Report()
     idle = Q(driver_until__isnull=True) | Q(driver_until__lt=Now())
     jobs = Job.objects.filter(idle, status__in=RUNNING, dispatch_mode=DispatchMode.ASYNC_API)
-    for job in jobs.order_by("pk").iterator():
+    for job in jobs.order_by("pk"):
         report.checked += 1
         try:
             needed = _needs_dispatch(job)
@@ -46,11 +51,29 @@ def check_dispatch() -> Report:
             report.unfixable += 1
             logs.logger.warning("health.queue_unavailable", job_id=job.pk, error=error.message)
             continue  # others may wait for something else, and a queue that is known to be away costs no time
+        except Error as error:
+            if not connection.is_usable():
+                raise
+            report.unfixable += 1
+            logs.logger.warning("health.job_not_checked", job_id=job.pk, error=repr(error)[:500])
+            continue  # it was this job's: a statement that took too long, a lock that was not granted
         if needed and dispatcher().dispatch(job.pk):
             report.fixed += 1
         elif needed:
             report.unfixable += 1
+    _repeat_lost_refreshes()
     return report
+
+
+def _repeat_lost_refreshes() -> None:
+    """Ask again for refreshes that are overdue, of jobs in any state: the broker or a worker lost them."""
+    overdue = rows(
+        """SELECT id FROM jobs_job
+        WHERE refresh_due_at < clock_timestamp() - make_interval(secs => %s) ORDER BY id""",
+        [OVERDUE_SECONDS],
+    )
+    for (job_id,) in overdue:
+        request_refresh(job_id)
 
 
 def _needs_dispatch(job: Job) -> bool:

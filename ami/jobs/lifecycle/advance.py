@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from django.conf import settings
-from django.db import transaction
-from django.db.models.functions import Now
+from django.db import Error, transaction
 
-from ami.base.database import execute
+from ami.base.database import execute, rows
 from ami.base.failpoints import hit
 from ami.jobs import ledger
 from ami.jobs.dispatcher import dispatcher
@@ -27,6 +27,9 @@ from ami.jobs.states import RUNNING, JobState
 from ami.taskqueue import AsyncJobStateManager, PendingStateUnavailable, QueueError, TaskQueueManager
 
 logger = structlog.get_logger(__name__)
+
+AT_ONCE = 5_000
+"""Images taken out of the Redis sets in one step, which nobody else's commands can get between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +56,30 @@ def advance(job_id: int, settled: Settled) -> Counts | None:
 
 
 def request_refresh(job_id: int) -> None:
-    """Ask for one refresh in the background, an interval from now; many requests until then are one."""
+    """Ask for one refresh in the background, an interval from now; many requests until then are one.
+
+    Best effort: waits for no lock and never raises for the database, because it follows commits that must not
+    fail any more. While somebody holds the job's row the request is made without being noted: one too many
+    does no harm. What the broker did not take is due at once, so that the next request asks again, and so
+    does the dispatch check.
+    """
     delay = settings.PROGRESS_INTERVAL_SECONDS
-    asked = execute(
-        """UPDATE jobs_job SET refresh_due_at = clock_timestamp() + make_interval(secs => %s)
-        WHERE id = %s AND (refresh_due_at IS NULL OR refresh_due_at < clock_timestamp())""",
-        [delay, job_id],
-    )
-    if asked:
-        dispatcher().refresh(job_id, delay=delay)
+    try:
+        if not execute(_NOTE_REQUEST, [delay, job_id]) and not rows(_IS_WANTED, [job_id]):
+            return
+        if not dispatcher().refresh(job_id, delay=delay):
+            execute(_DUE_NOW, [job_id])
+    except Error as error:
+        logger.warning("refresh.not_requested", job_id=job_id, error=str(error).strip())
+
+
+_WANTED = "(refresh_due_at IS NULL OR refresh_due_at < clock_timestamp())"
+_IS_WANTED = f"SELECT 1 FROM jobs_job WHERE id = %s AND {_WANTED}"  # noqa: S608 - made of constants
+_NOTE_REQUEST = f"""UPDATE jobs_job SET refresh_due_at = clock_timestamp() + make_interval(secs => %s)
+WHERE id = (SELECT id FROM jobs_job WHERE id = %s AND {_WANTED} FOR NO KEY UPDATE SKIP LOCKED)
+"""  # noqa: S608 - made of constants
+_DUE_NOW = """UPDATE jobs_job SET refresh_due_at = clock_timestamp()
+WHERE id = (SELECT id FROM jobs_job WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED)"""
 
 
 def refresh_job(job_id: int) -> Counts | None:
@@ -77,6 +95,7 @@ def refresh_job(job_id: int) -> Counts | None:
     if counts.open == 0 and not job.is_final and finish_job(job, counts):
         project_stages(job_id)
     elif counts.open:
+        _take_out_failed(job_id, counts)
         ask_for_refill(job_id)
     return counts
 
@@ -101,6 +120,7 @@ def project_stages(job_id: int) -> Counts:
 
     One at a time, so that no older view overwrites a newer. Safe to run at any time.
     """
+    taken = _take_request(job_id)
     with transaction.atomic():
         ledger.keep_job(job_id)
         stages = {
@@ -108,8 +128,13 @@ def project_stages(job_id: int) -> Counts:
             for stage in JobStage.objects.select_for_update(no_key=True).filter(job_id=job_id).order_by("pk")
         }
         counts, shares = ledger.count_by_worker(job_id)
+        hit("refresh.counted")
         write_contributions(job_id, shares)
-        Job.objects.filter(pk=job_id).update(projected_at=Now(), refresh_due_at=None)
+        execute(
+            """UPDATE jobs_job SET projected_at = clock_timestamp(), refresh_due_at =
+                CASE WHEN refresh_due_at = %s THEN NULL ELSE refresh_due_at END WHERE id = %s""",
+            [taken, job_id],
+        )
         job = Job.objects.only("status", "collected_at", "delay").filter(pk=job_id).first()
         if not stages or job is None:
             return counts
@@ -130,6 +155,19 @@ def project_stages(job_id: int) -> Counts:
             changed.append(row)
         JobStage.objects.bulk_update(changed, ["status", "progress", "params"])
     return counts
+
+
+def _take_request(job_id: int) -> datetime | None:
+    """Make the noted refresh due now, before the ledger is counted: whoever asks from now on asks anew.
+
+    The mark goes with the projection that answers it. If that one dies, the dispatch check finds the mark.
+    """
+    found = rows(
+        """UPDATE jobs_job SET refresh_due_at = clock_timestamp()
+        WHERE id = %s AND refresh_due_at IS NOT NULL RETURNING refresh_due_at""",
+        [job_id],
+    )
+    return found[0][0] if found else None
 
 
 def _take_turn(job_id: int) -> bool:
@@ -158,3 +196,21 @@ def _update_pending_sets(job_id: int, settled: Settled) -> bool:
             rebuild_pending_sets(job_id)
         return False
     return update.remaining == 0
+
+
+def _take_out_failed(job_id: int, counts: Counts) -> None:
+    """Take images out of the Redis sets that failed without an inbox row: nobody else does.
+
+    The whole ledger is read only when the sets know of fewer failed images than it does.
+    """
+    state = AsyncJobStateManager(job_id)
+    try:
+        known = state.snapshot()
+        if known is None or known.failed >= counts.failed:
+            return
+        failed = ledger.failed_images(job_id)
+        for start in range(0, len(failed), AT_ONCE):
+            part = failed[start : start + AT_ONCE]
+            state.settle_batch(processed=(), saved=part, failed=part)
+    except PendingStateUnavailable as error:
+        logger.info("pending_sets.unavailable", job_id=job_id, error=error.message)

@@ -6,13 +6,13 @@ from django.db import transaction
 
 from ami.base.failpoints import hit
 from ami.jobs import ledger, logs, transitions
-from ami.jobs.dispatcher import dispatcher
+from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.cleanup import clean_up
 from ami.jobs.models import Job
 
 
-def cancel_job(job_id: int, *, by: str = "") -> bool:
-    """Cancel a job that has not ended; True if this call did it. `by` says who, for the log.
+def cancel_job(job_id: int, *, by: str = "", why: str = "") -> bool:
+    """Cancel a job that has not ended; True if this call did it. `by` and `why` say who and why, for the log.
 
     One transaction, job row first, so that nothing is handed out or opened in between. Safe to run twice.
     """
@@ -25,10 +25,11 @@ def cancel_job(job_id: int, *, by: str = "") -> bool:
     logs.write_one(
         job_id,
         "job.cancelled",
-        f"Job cancelled{f' by {by}' if by else ''}: {cancelled:,} images will not be processed.",
+        f"Job cancelled{f' by {by}' if by else ''}{f' because {why}' if why else ''}: "
+        f"{cancelled:,} images will not be processed.",
         "WARNING",
         cancelled=cancelled,
     )
     clean_up(job_id, run)
-    dispatcher().refresh(job_id)
+    request_refresh(job_id)
     return True

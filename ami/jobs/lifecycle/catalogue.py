@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ami.ml.models import Algorithm, Pipeline
 
 KEEP_SECONDS = 5.0
-"""How long a process trusts what it read; a key that is not in it is looked up at once, whatever its age."""
+"""How long a process trusts what it read."""
 
-ABSENT_SECONDS = 1.0
-"""How long a process believes that a key is unknown: a post may name it in every one of its results."""
+SEARCH_SECONDS = 1.0
+"""How often at most a pipeline is read anew for keys that are not in it: every result may name another."""
 
 RANK_MAX = 32
 """Category maps come from strangers; a rank that no column takes is none."""
@@ -35,9 +36,9 @@ class Catalogue:
 
     pipeline_slug: str
     algorithms: Mapping[str, KnownAlgorithm]
-    absent: frozenset[str]
-    """Keys that were looked for and are not registered."""
     read_at: float
+    searched_at: float
+    """When it was last read for a key that the reading before did not have; both by the monotonic clock."""
 
     @property
     def detector_id(self) -> int | None:
@@ -49,17 +50,19 @@ _cache: dict[int, Catalogue] = {}
 
 
 def catalogue(pipeline_id: int, needed: frozenset[str] = frozenset()) -> Catalogue:
-    """The algorithms of a pipeline; read anew when that was seconds ago or may lack a needed key."""
+    """The algorithms of a pipeline; read anew when that was seconds ago, or for a needed key.
+
+    A key that was registered just now is found at once, unless another one was searched for in this second.
+    """
+    now = time.monotonic()
     known = _cache.get(pipeline_id)
-    if known is None or not _still_good(known, needed):
-        known = _cache[pipeline_id] = _read(pipeline_id, needed)
+    searched_at = known.searched_at if known else -math.inf
+    if known is None or now - known.read_at >= KEEP_SECONDS:
+        known = _cache[pipeline_id] = _read(pipeline_id, now, searched_at)
+    if needed - known.algorithms.keys() and now - searched_at >= SEARCH_SECONDS:
+        known = replace(known, searched_at=now) if known.read_at == now else _read(pipeline_id, now, now)
+        _cache[pipeline_id] = known
     return known
-
-
-def _still_good(known: Catalogue, needed: frozenset[str]) -> bool:
-    age = time.monotonic() - known.read_at
-    missing = needed - known.algorithms.keys()
-    return age < (ABSENT_SECONDS if missing else KEEP_SECONDS) and missing <= known.absent
 
 
 def forget() -> None:
@@ -67,8 +70,8 @@ def forget() -> None:
     _cache.clear()
 
 
-def _read(pipeline_id: int, needed: frozenset[str]) -> Catalogue:
-    slug = Pipeline.objects.values_list("slug", flat=True).get(pk=pipeline_id)
+def _read(pipeline_id: int, now: float, searched_at: float) -> Catalogue:
+    slug = Pipeline.objects.values_list("slug", flat=True).filter(pk=pipeline_id).first() or ""
     algorithms: dict[str, KnownAlgorithm] = {}
     found = Algorithm.objects.filter(pipelines=pipeline_id).select_related("category_map").order_by("version")
     for algorithm in found:
@@ -87,4 +90,4 @@ def _read(pipeline_id: int, needed: frozenset[str]) -> Catalogue:
                 and 0 < len(str(entry.get("taxon_rank") or "")) <= RANK_MAX
             },
         )
-    return Catalogue(slug, algorithms, needed - algorithms.keys(), time.monotonic())
+    return Catalogue(slug, algorithms, now, searched_at)

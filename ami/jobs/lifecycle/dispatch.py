@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from ami.base import clock
 from ami.base.errors import InvalidInput
+from ami.base.failpoints import hit
 from ami.jobs import ledger, logs, transitions
 from ami.jobs.dispatcher import dispatcher
 from ami.jobs.lifecycle import claims
@@ -78,12 +79,17 @@ def _collect(claim: Claim) -> bool:
 
 
 def _end_without_captures(claim: Claim) -> None:
-    """What the job was about is gone: it goes on with the images that it has, or fails if it has none."""
+    """What the job was about is gone: it goes on with the images that it has, or fails if it has none.
+
+    In one transaction: a job that is collected, and empty, would end well.
+    """
     with transaction.atomic():
-        if claims.hold_while_collecting(claim):
-            Job.objects.filter(pk=claim.job_id).update(collected_at=Now())
-    if not ledger.count(claim.job_id).total:
-        transitions.finish(claim.job_id, claim.run, JobState.FAILURE)
+        if not claims.hold_while_collecting(claim):
+            return
+        Job.objects.filter(pk=claim.job_id).update(collected_at=Now())
+        hit("dispatch.collected_nothing")
+        if not ledger.count(claim.job_id).total:
+            transitions.finish(claim.job_id, claim.run, JobState.FAILURE)
 
 
 def delay_left(job: Job) -> float:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import Error, connection
 
 from ami.jobs.lifecycle import turns
 from ami.jobs.lifecycle.holders import Worker
 from ami.jobs.lifecycle.openings import forget_drained, next_opening
 from ami.jobs.lifecycle.reserve import ReservedTask, reserve_tasks
 from ami.jobs.lifecycle.turns import Candidate, Reach
-from ami.taskqueue import ReserveRequest, Waiter, wakeups
+from ami.taskqueue import QueueError, ReserveRequest, Waiter, wakeups
+
+logger = structlog.get_logger(__name__)
 
 LOOK_AGAIN_SECONDS = 10.0
 """A waiter that is not woken looks by itself: a wake-up may get lost."""
@@ -85,8 +88,16 @@ def _try(reach: Reach, wanted: int, worker: Worker, base_url: str) -> tuple[list
         return [], LOOK_AGAIN_SECONDS if opens is None else min(LOOK_AGAIN_SECONDS, opens + SOON_SECONDS / 10)
     tasks = _rounds(working, wanted, worker, base_url)
     tasks = _grouped(tasks, working)
-    turns.note_served(list(dict.fromkeys(task.job_id for task in tasks)))
+    _note_served(tasks)
     return tasks, SOON_SECONDS
+
+
+def _note_served(tasks: Sequence[ReservedTask]) -> None:
+    """Whose turn it was; if that cannot be noted, the tasks go out all the same."""
+    try:
+        turns.note_served(list(dict.fromkeys(task.job_id for task in tasks)))
+    except Error as error:
+        logger.warning("hand_out.turn_not_noted", error=repr(error)[:500])
 
 
 def _rounds(working: Sequence[Candidate], wanted: int, worker: Worker, base_url: str) -> list[ReservedTask]:
@@ -98,7 +109,13 @@ def _rounds(working: Sequence[Candidate], wanted: int, worker: Worker, base_url:
             break
         share = turns.shares(len(givers), missing)
         requests = _requests(givers, share, missing)
-        got = reserve_tasks(requests, worker=worker, base_url=base_url)
+        try:
+            got = reserve_tasks(requests, worker=worker, base_url=base_url)
+        except (QueueError, Error):
+            if not tasks:
+                raise
+            logger.warning("hand_out.no_more", count=len(tasks), exc_info=True)
+            break  # what an earlier round leased is handed out all the same
         tasks += got
         gave = {request.job_id: request.count for request in requests}
         for task in got:

@@ -1,4 +1,7 @@
-"""The inbox row in a saver's hands: claim it, note what is being done to it, close it."""
+"""The inbox row in a saver's hands: claim it, note what is being done to it, close it.
+
+Every claim raises `tries`, so the number says whose claim it is: notes are taken of the present one alone.
+"""
 
 from __future__ import annotations
 
@@ -49,26 +52,48 @@ def claim(inbox_id: int) -> ClaimedRow | None:
     return row
 
 
+class ClaimLost(Exception):
+    """The claim was over and somebody else has the row now: whatever is left to do is theirs."""
+
+
 def note_in_hand(row: ClaimedRow, image_id: int | None) -> None:
-    """Write down which item is in hand, so that a death now counts against it; also holds the claim."""
+    """Write down which item is in hand, so that a death now counts against it; also holds the claim.
+
+    Raises ClaimLost.
+    """
     notes = {"image": image_id, "kills": {str(image): count for image, count in row.kills.items()}}
-    execute(
+    noted = execute(
         """UPDATE jobs_inboxentry SET in_hand = %s::jsonb,
-            claimed_until = clock_timestamp() + make_interval(secs => %s) WHERE id = %s""",
-        [orjson.dumps(notes).decode(), settings.CLAIM_SECONDS, row.id],
+            claimed_until = clock_timestamp() + make_interval(secs => %s) WHERE id = %s AND tries = %s""",
+        [orjson.dumps(notes).decode(), settings.CLAIM_SECONDS, row.id, row.tries],
     )
+    if not noted:
+        raise ClaimLost
 
 
 def mark_applied(row: ClaimedRow) -> None:
-    """Say that every item has its outcome; call in the transaction that gave the last one its outcome."""
-    execute(
-        "UPDATE jobs_inboxentry SET applied_at = clock_timestamp(), in_hand = NULL WHERE id = %s", [row.id]
+    """Say that every item has its outcome; call in the transaction that gave the last one its outcome.
+
+    Raises ClaimLost.
+    """
+    marked = execute(
+        """UPDATE jobs_inboxentry SET applied_at = clock_timestamp(), in_hand = NULL
+        WHERE id = %s AND tries = %s""",
+        [row.id, row.tries],
     )
+    if not marked:
+        raise ClaimLost
 
 
-def put_back(row: ClaimedRow) -> None:
-    """End the claim now, so that the next try need not wait for it to lapse."""
-    execute("UPDATE jobs_inboxentry SET claimed_until = NULL WHERE id = %s AND applied_at IS NULL", [row.id])
+def put_back(row: ClaimedRow) -> bool:
+    """End the claim now, so that the next try need not wait for it to lapse; False if it is another's now."""
+    return bool(
+        execute(
+            """UPDATE jobs_inboxentry SET claimed_until = NULL
+            WHERE id = %s AND tries = %s AND applied_at IS NULL""",
+            [row.id, row.tries],
+        )
+    )
 
 
 def close(row: ClaimedRow) -> None:

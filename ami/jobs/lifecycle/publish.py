@@ -6,7 +6,7 @@ while this slice holds the claim of this run and this epoch. Only this module cr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -31,6 +31,14 @@ logger = structlog.get_logger(__name__)
 
 CHUNK = 5_000
 """Messages published between two extensions of the claim."""
+
+
+INDEX_BLOCK = 20_000
+"""Images that are read at once when the pending sets are written anew."""
+
+
+class ClaimLost(Exception):
+    """The claim went to another, or the job ended: whatever is left to do is not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,10 @@ def ensure_queue(claim: Claim) -> Cursor | None:
             "The queue was missing and is rebuilt from the ledger.",
             "WARNING",
         )
-    rebuild_pending_sets(claim.job_id)
+    try:
+        rebuild_pending_sets(claim.job_id, lambda: _keep(claim))
+    except ClaimLost:
+        return None
     return Cursor(epoch + 1, 0)
 
 
@@ -128,13 +139,21 @@ def _stood_in_the_queue(job_id: int, published_to: int) -> bool:
     return bool(found[0][0])
 
 
-def rebuild_pending_sets(job_id: int) -> None:
-    """Write the Redis index of a job anew from the ledger; without Redis, go on without it."""
+def rebuild_pending_sets(job_id: int, keep: Callable[[], None] = lambda: None) -> None:
+    """Write the Redis index of a job anew from the ledger; without Redis, go on without it.
+
+    `keep` is called for every block of images, since a large ledger may take longer than a claim lasts; what
+    it raises ends the rebuilding and leaves the index as it was.
+    """
+
+    def images(*states: TaskState) -> Iterator[int]:
+        return _image_ids(job_id, states, keep)
+
     try:
         AsyncJobStateManager(job_id).rebuild(
-            pending_process=_image_ids(job_id, [TaskState.PENDING]),
-            pending_results=_image_ids(job_id, [TaskState.PENDING, TaskState.RECEIVED]),
-            failed=_image_ids(job_id, [TaskState.FAILED]),
+            pending_process=images(TaskState.PENDING),
+            pending_results=images(TaskState.PENDING, TaskState.RECEIVED),
+            failed=images(TaskState.FAILED),
             total=rows("SELECT count(*) FROM jobs_jobtask WHERE job_id = %s", [job_id])[0][0],
         )
     except PendingStateUnavailable as error:
@@ -171,14 +190,23 @@ def _store(claim: Claim, cursor: Cursor) -> bool:
     return bool(stored) and claims.extend(claim)
 
 
-def _image_ids(job_id: int, states: list[TaskState]) -> Iterator[int]:
+def _keep(claim: Claim) -> None:
+    hit("publish.index_block")
+    if not claims.extend(claim):
+        raise ClaimLost
+
+
+def _image_ids(
+    job_id: int, states: Sequence[TaskState], keep: Callable[[], None] = lambda: None
+) -> Iterator[int]:
     """Image ids of a job in these states, streamed in blocks so that memory stays flat."""
     after = 0
     while True:
+        keep()
         block = rows(
             """SELECT image_id FROM jobs_jobtask
-            WHERE job_id = %s AND image_id > %s AND status = ANY(%s) ORDER BY image_id LIMIT 20000""",
-            [job_id, after, [int(state) for state in states]],
+            WHERE job_id = %s AND image_id > %s AND status = ANY(%s) ORDER BY image_id LIMIT %s""",
+            [job_id, after, [int(state) for state in states], INDEX_BLOCK],
         )
         if not block:
             return

@@ -26,6 +26,10 @@ from ami.jobs.lifecycle.posts import Item, ItemStatus, Problem, Refused, Success
 from ami.jobs.models import Job
 from ami.jobs.states import TaskState
 
+BACKOFF_MAX_SECONDS = 900.0
+DOUBLINGS_MAX = 30
+"""Enough to reach the limit from any pause, and few enough to be a number of seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class ItemAnswer:
@@ -138,7 +142,7 @@ def _note_problems(
             continue
         failure = Failure(task, item.code, item.text, worker.name, worker.instance_id)
         if item.retryable and task.used_attempts < settings.NATS_MAX_DELIVER:
-            wait = settings.RETRY_BACKOFF_SECONDS * 2 ** max(0, task.used_attempts - 1)
+            wait = _pause(task.used_attempts)
             retries.append((failure, wait))
             aftermath.retried(item.lease.delivery, wait)
             status = ItemStatus.RETRY
@@ -152,6 +156,12 @@ def _note_problems(
     ledger.fail(failures)
     aftermath.failed = bool(failures)
     return answers
+
+
+def _pause(attempts: int) -> float:
+    """Seconds until an image is free again after so many attempts; each doubles them, up to a limit."""
+    doubled = 2.0 ** min(max(0, attempts - 1), DOUBLINGS_MAX)
+    return min(settings.RETRY_BACKOFF_SECONDS * doubled, BACKOFF_MAX_SECONDS)
 
 
 def _in_force(item: Problem, task: LockedTask) -> bool:

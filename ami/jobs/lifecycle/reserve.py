@@ -7,13 +7,14 @@ docs/reference/lifecycle.md).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 
 from ami.base.database import rows
 from ami.base.failpoints import hit
@@ -106,7 +107,7 @@ def reserve_tasks(requests: Sequence[ReserveRequest], *, worker: Worker, base_ur
     decided = _fetch_and_lease(queue, requests, worker, base_url)
     if decided.surplus and len(decided.tasks) < sum(request.count for request in requests):
         again = _still_wanted(requests, decided.tasks)
-        decided.tasks += _fetch_and_lease(queue, again, worker, base_url).tasks
+        decided.tasks += _fetch_more(queue, again, worker, base_url)
     quotas.note_taken(worker, [task.lease for task in decided.tasks])
     return decided.tasks
 
@@ -124,11 +125,23 @@ def _within(requests: Sequence[ReserveRequest], room: int) -> list[ReserveReques
 
 def _still_wanted(requests: Sequence[ReserveRequest], tasks: Sequence[ReservedTask]) -> list[ReserveRequest]:
     wanted = []
+    got = Counter(task.job_id for task in tasks)
     for request in requests:
-        missing = request.count - sum(1 for task in tasks if task.job_id == request.job_id)
+        missing = request.count - got[request.job_id]
         if missing > 0:
             wanted.append(ReserveRequest(request.job_id, request.epoch, missing))
     return wanted
+
+
+def _fetch_more(
+    queue: TaskQueueManager, requests: Sequence[ReserveRequest], worker: Worker, base_url: str
+) -> list[ReservedTask]:
+    """What makes up for surplus messages; none if that fails, because the caller has leased tasks already."""
+    try:
+        return _fetch_and_lease(queue, requests, worker, base_url).tasks
+    except (QueueError, Error) as error:
+        logger.warning("reserve.no_more", count=len(requests), error=repr(error)[:500])
+        return []
 
 
 def _fetch_and_lease(
@@ -141,7 +154,7 @@ def _fetch_and_lease(
         with transaction.atomic():
             decided = _decide(messages, worker, base_url)
             hit("reserve.before_commit")
-    except DatabaseError:
+    except BaseException:  # whatever it was, nothing is leased; the caller hears of it
         _settle(queue, [Nak(message.delivery, 0) for message in messages])
         raise
     hit("reserve.after_commit")

@@ -2,7 +2,8 @@
 
 The predictions and the ledger change in one transaction. Whatever kills a save before its commit leaves the
 row as it was; whatever kills it after leaves `applied_at`, and the next try goes on from there. An item is
-given up only for an error of its own, never because a count is high.
+given up only for an error of its own, never because a count is high. A transient error of the database is an
+item's own only when it comes again and again while the neighbours are saved.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from ami.base.database import rows
 from ami.base.failpoints import hit
 from ami.jobs import ledger, logs
 from ami.jobs.dispatcher import dispatcher
+from ami.jobs.interruptions import interruptions
 from ami.jobs.ledger import Failure, LockedTask
 from ami.jobs.lifecycle import inbox
 from ami.jobs.lifecycle.acknowledge import acknowledge
 from ami.jobs.lifecycle.advance import Settled, advance, ask_for_refill, refresh_job
-from ami.jobs.lifecycle.inbox import ClaimedRow
+from ami.jobs.lifecycle.inbox import ClaimedRow, ClaimLost
 from ami.jobs.lifecycle.inbox_body import AcceptedItem
 from ami.jobs.states import ErrorCode, TaskState
 from ami.ml.results import forget_taxa, resolve_taxa, write_predictions
@@ -33,7 +35,13 @@ ONE_BY_ONE_FROM = 3
 """The try from which items are saved one by one, so that a bad one cannot hold up the others."""
 
 TRANSIENT = (OperationalError, InterfaceError)
-"""The database was away, busy or deadlocked: says nothing about the item."""
+"""The database was away, busy or deadlocked: says nothing about the item, if it is not always this one."""
+
+TRANSIENT_PATIENCE = 2
+"""Times `INBOX_MAX_TRIES`: then a transient error that others in the row did not meet ends its item."""
+
+LONE_PATIENCE = 10
+"""The same where no other item shows that the database is well; with the times of claims, about an hour."""
 
 
 def save_inbox_row(inbox_id: int) -> bool:
@@ -46,12 +54,16 @@ def save_inbox_row(inbox_id: int) -> bool:
     if row is None:
         return False
     hit("save.claimed")
-    items = _readable_items(row)
-    if items is None:
-        return False
-    if not row.applied and not _apply(row, items):
-        inbox.put_back(row)
-        dispatcher().save([row.id])
+    try:
+        items = _readable_items(row)
+        if items is None:
+            return False
+        if not row.applied and not _apply(row, items):
+            if inbox.put_back(row):
+                dispatcher().save([row.id])
+            return False
+    except ClaimLost:
+        logger.info("save.claim_lost", job_id=row.job_id, inbox_id=row.id, tries=row.tries)
         return False
     hit("save.after_commit")
     _tell(row, items)
@@ -65,6 +77,10 @@ def _apply(row: ClaimedRow, items: Sequence[AcceptedItem]) -> bool:
         return _save_one_by_one(row, items)
     try:
         _save(row, items, whole=True)
+    except ClaimLost:
+        raise
+    except interruptions():
+        raise
     except Exception as error:  # noqa: BLE001 - a poisoned result may raise anything; the next try isolates it
         logger.warning(
             "save.failed", job_id=row.job_id, inbox_id=row.id, tries=row.tries, error=repr(error)[:500]
@@ -122,28 +138,60 @@ def _mine(row: ClaimedRow, items: Sequence[AcceptedItem]) -> dict[int, LockedTas
 
 
 def _save_one_by_one(row: ClaimedRow, items: Sequence[AcceptedItem]) -> bool:
-    complete = True
-    for item in items:
-        image = item.result.image_id
-        if row.kills.get(image, 0) >= settings.INBOX_MAX_TRIES:
-            _give_up(row, item, f"Saving it killed the process {row.kills[image]} times.")
+    """Save each item in its own transaction; one that fails, for whatever reason, keeps no other waiting.
+
+    Raises a transient error at the end, and at once when the connection is gone. An interruption leaves its
+    item noted as in hand, as a kill does: the next try knows which one it was.
+    """
+    outcomes = [(item, _save_alone(row, item)) for item in items]
+    inbox.note_in_hand(row, None)
+    others_are_well = any(not isinstance(error, TRANSIENT) for _, error in outcomes)
+    left: list[Exception] = []
+    for item, error in outcomes:
+        if error is None:
             continue
-        inbox.note_in_hand(row, image)
-        try:
-            _save(row, [item], whole=False)
-        except TRANSIENT:
+        if row.tries >= _patience(error, others_are_well):
+            _give_up(row, item, f"{type(error).__name__}: {error}")
+        else:
+            left.append(error)
+    for error in left:
+        if isinstance(error, TRANSIENT):
+            raise error
+    if not left:
+        inbox.mark_applied(row)
+    return not left
+
+
+def _patience(error: Exception, others_are_well: bool) -> int:
+    """The tries after which this error of an item ends it."""
+    if not isinstance(error, TRANSIENT):
+        return int(settings.INBOX_MAX_TRIES)
+    return int(settings.INBOX_MAX_TRIES * (TRANSIENT_PATIENCE if others_are_well else LONE_PATIENCE))
+
+
+def _save_alone(row: ClaimedRow, item: AcceptedItem) -> Exception | None:
+    """Save one item; its own error if that failed."""
+    image = item.result.image_id
+    if row.kills.get(image, 0) >= settings.INBOX_MAX_TRIES:
+        _give_up(row, item, f"Saving it killed the process {row.kills[image]} times.")
+        return None
+    inbox.note_in_hand(row, image)
+    try:
+        _save(row, [item], whole=False)
+    except ClaimLost:
+        raise
+    except interruptions():
+        raise
+    except TRANSIENT as error:
+        forget_taxa()
+        if not connection.is_usable():
             inbox.note_in_hand(row, None)  # nobody died; if this is lost too, it counts as one death
             raise
-        except Exception as error:  # noqa: BLE001 - a poisoned result may raise anything
-            forget_taxa()
-            if row.tries >= settings.INBOX_MAX_TRIES:
-                _give_up(row, item, f"{type(error).__name__}: {error}")
-            else:
-                complete = False
-    inbox.note_in_hand(row, None)
-    if complete:
-        inbox.mark_applied(row)
-    return complete
+        return error
+    except Exception as error:  # noqa: BLE001 - a poisoned result may raise anything
+        forget_taxa()
+        return error
+    return None
 
 
 def _give_up(row: ClaimedRow, item: AcceptedItem, reason: str) -> None:
@@ -171,6 +219,8 @@ def _readable_items(row: ClaimedRow) -> list[AcceptedItem] | None:
     """The items, or None when the body cannot be read: then its images fail once the tries are used up."""
     try:
         return row.items()
+    except interruptions():
+        raise
     except Exception as error:  # decompressor, JSON and version errors share no base class
         logger.exception("save.unreadable_body", job_id=row.job_id, inbox_id=row.id)
         if row.tries >= settings.INBOX_MAX_TRIES:

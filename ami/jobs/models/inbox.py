@@ -22,6 +22,7 @@ class InboxEntry(models.Model):
     in_hand = models.JSONField(
         null=True, help_text="Per image: how often a try was killed while this item was in hand."
     )
+    asked_at = models.DateTimeField(null=True, help_text="When the inbox check enqueued it last.")
     applied_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from ami.base.database import execute, rows
 from ami.base.failpoints import arm
@@ -81,6 +81,7 @@ def lose_claims() -> None:
     )
     execute(
         """UPDATE jobs_inboxentry SET created_at = created_at - interval '1 hour',
+        asked_at = asked_at - interval '1 hour',
         claimed_until = CASE WHEN claimed_until IS NULL THEN NULL
             ELSE clock_timestamp() - interval '1 s' END"""
     )
@@ -129,6 +130,13 @@ def meanwhile(point: str, work: Callable[[], object]) -> AbstractContextManager[
     return arm(point, act)
 
 
+def run_into_a_timeout() -> None:
+    """Have Postgres give up on a statement; the session stays usable."""
+    with transaction.atomic():
+        execute("SET LOCAL statement_timeout = '5ms'")
+        execute("SELECT pg_sleep(30)")
+
+
 class Gate:
     """Holds the first who comes until it is opened; everybody after that walks through.
 
@@ -158,7 +166,7 @@ def together(*calls: Callable[[], T]) -> list[T]:
 
     def run(call: Callable[[], T]) -> T:
         start.wait(10)
-        return _alone(call)
+        return alone(call)
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return [future.result(30) for future in [pool.submit(run, call) for call in calls]]
@@ -171,10 +179,10 @@ def overtaken(point: str, slow: Callable[[], T], fast: Callable[[], object]) -> 
     """
     gate = Gate()
     with arm(point, gate), ThreadPoolExecutor(2) as pool:
-        first = pool.submit(_alone, slow)
+        first = pool.submit(alone, slow)
         wait_for(lambda: gate.reached.is_set() or first.done())
         assert gate.reached.is_set(), f"{point} was not reached: {first.exception() or first.result()}"
-        second = pool.submit(_alone, fast)
+        second = pool.submit(alone, fast)
         wait_for(lambda: second.done() or somebody_waits_for_a_lock())
         gate.open()
         second.result(30)
@@ -186,7 +194,8 @@ def somebody_waits_for_a_lock() -> bool:
     return bool(rows("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0])
 
 
-def _alone(call: Callable[[], T]) -> T:
+def alone(call: Callable[[], T]) -> T:
+    """Do something in a thread of its own, and leave no database connection behind."""
     try:
         return call()
     finally:

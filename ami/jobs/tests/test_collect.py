@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from pytest_django.fixtures import Settings
 from ami.base.database import execute, rows
 from ami.base.failpoints import FailpointRaised, arm
 from ami.jobs import transitions
+from ami.jobs.health.dispatch import check_dispatch
 from ami.jobs.lifecycle import claims, collect
+from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.claims import Claim
 from ami.jobs.lifecycle.collect import collect_chunk
 from ami.jobs.lifecycle.dispatch import dispatch_job
@@ -224,6 +227,19 @@ def test_a_job_whose_captures_are_no_longer_named_fails_with_a_reason(light_worl
     light_world.dispatch(job)
     assert job.status == "FAILURE"
     assert JobLog.objects.filter(job=job, level="ERROR", message__contains="names no captures").exists()
+
+
+def test_a_job_without_captures_fails_though_its_driver_died_on_finding_that(world: World) -> None:
+    job = world.job(2)
+    transitions.submit(job.pk)
+    SourceImageCollection.objects.all().delete()
+    killed_at("dispatch.collected_nothing", partial(dispatch_job, job.pk))
+    lose_claims()
+    refresh_job(job.pk)
+    check_dispatch()
+    world.background.run()
+    job.refresh_from_db()
+    assert job.status == "FAILURE"
 
 
 def test_a_job_that_lost_its_capture_set_half_way_goes_on_with_what_it_has(

@@ -13,25 +13,28 @@ from ami.base.database import execute
 from ami.base.locks import only_one
 from ami.embedded.nats import Nats
 from ami.jobs import ledger, transitions
-from ami.jobs.health import runner
+from ami.jobs.health import inbox, runner
 from ami.jobs.health.dispatch import check_dispatch
 from ami.jobs.health.inbox import check_inbox
 from ami.jobs.health.report import Report
 from ami.jobs.health.runner import run_all, run_check
 from ami.jobs.lifecycle import claims
+from ami.jobs.lifecycle.cancel import cancel_job
+from ami.jobs.lifecycle.dispatch import delay_left
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.lifecycle.retry import retry_job
-from ami.jobs.models import InboxEntry
+from ami.jobs.models import InboxEntry, Job, JobStage
 from ami.jobs.tests.faults import (
     bring_back,
     delete_stream,
     lose_claims,
     lose_messages,
     publish_copies,
+    run_into_a_timeout,
     together,
 )
 from ami.jobs.tests.world import BOB, World
-from ami.taskqueue import Action, InProgress
+from ami.taskqueue import Action, InProgress, TaskQueueManager
 
 pytestmark = pytest.mark.integration
 
@@ -59,6 +62,49 @@ def test_an_inbox_row_in_somebodys_hands_is_left_alone(light_world: World) -> No
     lose_claims()
     execute("UPDATE jobs_inboxentry SET claimed_until = now() + interval '30 s'")
     assert check_inbox() == Report()
+
+
+def asked_for(world: World) -> list[int]:
+    """The inbox rows that one run of the check enqueues."""
+    world.background.asked.clear()
+    check_inbox()
+    return [key for verb, key in world.background.asked if verb == "save"]
+
+
+def test_every_inbox_row_gets_its_turn(light_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "AT_ONCE", 2)
+    job = light_world.started_job(5)
+    for task in light_world.reserve(job):
+        light_world.post(job, [light_world.success(task)])
+    lose_claims()
+    one, two, three, four, five = InboxEntry.objects.order_by("pk").values_list("pk", flat=True)
+    assert [asked_for(light_world) for _ in range(4)] == [[one, two], [three, four], [five], []]
+    for turn in ([one, two], [three, four], [five, one]):
+        lose_claims()
+        assert asked_for(light_world) == turn, "whose last request is longest ago"
+
+
+def test_while_nobody_saves_a_row_is_enqueued_less_and_less_often(light_world: World) -> None:
+    _, entry = light_world.accepted_job(1)
+    execute("UPDATE jobs_inboxentry SET created_at = now() - interval '100 s'")
+    assert asked_for(light_world) == [entry.pk]
+    for seconds, asked in ((40, []), (20, [entry.pk])):
+        execute("UPDATE jobs_inboxentry SET asked_at = asked_at - make_interval(secs => %s)", [seconds])
+        execute("UPDATE jobs_inboxentry SET created_at = created_at - make_interval(secs => %s)", [seconds])
+        assert asked_for(light_world) == asked
+    execute("UPDATE jobs_inboxentry SET created_at = created_at - interval '1 day'")
+    assert asked_for(light_world) == []
+    execute("UPDATE jobs_inboxentry SET asked_at = asked_at - interval '121 s'")
+    assert asked_for(light_world) == [entry.pk], "but never more than two minutes apart"
+
+
+def test_what_the_broker_did_not_take_is_asked_for_at_the_next_run(light_world: World) -> None:
+    _, entry = light_world.accepted_job(1)
+    lose_claims()
+    light_world.background.down = True
+    assert asked_for(light_world) == []
+    light_world.background.down = False
+    assert asked_for(light_world) == [entry.pk]
 
 
 def test_without_a_broker_the_inbox_check_says_so(light_world: World) -> None:
@@ -170,6 +216,58 @@ def test_lost_messages_are_no_business_of_a_check_that_was_overtaken(light_world
     execute("UPDATE jobs_job SET run = run + 1")
     assert check_dispatch().fixed == 0, "seen once in this run"
     assert check_dispatch().fixed == 1
+
+
+def test_lost_messages_are_left_to_a_driver_that_came_meanwhile(
+    light_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = light_world.started_job(4)
+    lose_messages(job, keep=1)
+    check_dispatch()
+    count = TaskQueueManager.message_count
+
+    def claim_and_count(queue: TaskQueueManager, job_id: int) -> int | None:
+        assert claims.take(job_id) is not None
+        return count(queue, job_id)
+
+    monkeypatch.setattr(TaskQueueManager, "message_count", claim_and_count)
+    assert check_dispatch() == Report(checked=1)
+    job.refresh_from_db()
+    assert job.queue_epoch == 1
+
+
+def test_a_job_that_cannot_be_looked_at_keeps_no_other_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, other = world.job(1), world.job(1)
+    execute("UPDATE jobs_job SET status = 'PENDING'")
+
+    def time_out_or_say(job: Job) -> float:
+        if job.pk == slow.pk:
+            run_into_a_timeout()
+        return delay_left(job)
+
+    monkeypatch.setattr("ami.jobs.health.dispatch.delay_left", time_out_or_say)
+    assert check_dispatch() == Report(checked=2, fixed=1, unfixable=1)
+    assert world.background.asked == [("dispatch", other.pk)]
+
+
+def test_a_refresh_that_was_lost_is_asked_for_again_whatever_became_of_the_job(light_world: World) -> None:
+    job = light_world.started_job(3)
+    light_world.background.down = True
+    cancel_job(job.pk)
+    light_world.background.down = False
+    check_dispatch()
+    assert light_world.background.asked == [], "it may still come"
+    execute("UPDATE jobs_job SET refresh_due_at = refresh_due_at - interval '11 s'")
+    check_dispatch()
+    check_dispatch()
+    assert light_world.background.asked == [("refresh", job.pk)]
+    light_world.background.run()
+    assert set(JobStage.objects.exclude(key="collect").values_list("status", flat=True)) == {"REVOKED"}
+    execute("UPDATE jobs_job SET refresh_due_at = refresh_due_at - interval '1 day'")
+    check_dispatch()
+    assert light_world.background.asked == [], "what was done is not done again"
 
 
 def test_two_checks_at_once_rebuild_a_queue_once(world: World) -> None:

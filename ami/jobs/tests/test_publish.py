@@ -17,7 +17,7 @@ from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.models import Job, JobTask
 from ami.jobs.tests.faults import bring_back, delete_stream, killed_at, lose_claims, pending_sets, together
 from ami.jobs.tests.world import World
-from ami.taskqueue import TaskQueueManager
+from ami.taskqueue import AsyncJobStateManager, TaskQueueManager
 
 pytestmark = pytest.mark.integration
 
@@ -47,6 +47,11 @@ def submitted(world: World, images: int) -> Job:
 def alter(job: Job, change: str) -> None:
     """Change a job's row behind the back of who works on it."""
     execute(f"UPDATE jobs_job SET {change} WHERE id = %s", [job.pk])
+
+
+def in_ledger(job: Job) -> list[int]:
+    """The images of a job's ledger."""
+    return list(JobTask.objects.filter(job=job).values_list("image_id", flat=True))
 
 
 def epoch_and_cursor(job: Job) -> tuple[int, int]:
@@ -200,6 +205,41 @@ def test_a_rebuilt_queue_holds_what_is_pending_and_redis_what_is_open(light_worl
         {held.image_id, waiting.image_id},
         {held.image_id, waiting.image_id, accepted.image_id},
     )
+
+
+def test_the_claim_is_held_while_the_pending_sets_of_a_large_job_are_written(
+    light_world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.CLAIM_SECONDS = 60
+    monkeypatch.setattr(publish, "INDEX_BLOCK", 2)
+    job = submitted(light_world, 5)
+    left: list[float] = []
+
+    def look_and_age() -> None:
+        left.extend(
+            rows("SELECT EXTRACT(EPOCH FROM driver_until - clock_timestamp())::float8 FROM jobs_job")[0]
+        )
+        alter(job, "driver_until = driver_until - interval '40 s'")
+
+    with arm("publish.index_block", look_and_age):
+        dispatch_job(job.pk)
+    assert len(left) > 5
+    assert min(left) > 50
+    assert pending_sets(job) == (set(images := in_ledger(job)), set(images))
+
+
+def test_a_slice_that_lost_its_claim_while_it_wrote_the_pending_sets_publishes_nothing(
+    light_world: World,
+) -> None:
+    job = submitted(light_world, 3)
+    with arm("publish.index_block", lambda: alter(job, "driver = 'another'")):
+        dispatch_job(job.pk)
+    assert light_world.standing(job) == 0
+    assert not AsyncJobStateManager(job.pk).exists()
+    alter(job, "driver_until = NULL")
+    light_world.dispatch(job)
+    light_world.work_off(job)
+    light_world.assert_ended_exactly(job, 3)
 
 
 def test_with_nats_down_the_job_waits_and_a_later_dispatch_publishes(

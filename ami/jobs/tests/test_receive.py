@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
+from django.db import transaction
 from pytest_django.fixtures import Settings
 
-from ami.base.failpoints import FailpointRaised, arm
+from ami.base.database import rows
+from ami.base.failpoints import FailpointRaised, arm, hit
 from ami.embedded.nats import Nats
 from ami.jobs.health.inbox import check_inbox
+from ami.jobs.lifecycle import advance, aftermath
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.cleanup import clean_up
 from ami.jobs.lifecycle.posts import ItemStatus
@@ -17,9 +21,16 @@ from ami.jobs.lifecycle.receive import ItemAnswer
 from ami.jobs.lifecycle.retry import retry_job
 from ami.jobs.models import Attempt, InboxEntry, Job, JobTask
 from ami.jobs.states import TaskState
-from ami.jobs.tests.faults import bring_back, killed_at, lose_claims, overtaken, together
+from ami.jobs.tests.faults import (
+    bring_back,
+    killed_at,
+    lose_claims,
+    overtaken,
+    pending_sets,
+    together,
+)
 from ami.jobs.tests.world import ALICE, BOB, World, lease_of
-from ami.taskqueue import Ack, Action, InProgress, Nak
+from ami.taskqueue import Ack, Action, AsyncJobStateManager, InProgress, Nak
 from ami.taskqueue.tests.waiting import stopwatch
 
 pytestmark = pytest.mark.integration
@@ -193,6 +204,79 @@ def test_the_pause_doubles_and_the_last_attempt_fails_the_image(
     light_world.background.run()
     job.refresh_from_db()
     assert (job.status, light_world.standing(job)) == ("FAILURE", None)
+
+
+def test_the_pause_has_a_limit(light_world: World, told: list[Action], settings: Settings) -> None:
+    settings.NATS_MAX_DELIVER = 2_000
+    job = light_world.started_job(1)
+    JobTask.objects.update(attempt=1_500)
+    task = light_world.reserve(job)[0]
+    assert statuses(light_world.post(job, [light_world.error(task)])) == ["retry"]
+    assert told == [Nak(lease_of(task).delivery, 900)]
+
+
+def test_a_broker_that_is_slow_holds_up_no_answer(
+    light_world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.INBOX_ROW_MAX_BYTES = 100
+    job = light_world.started_job(20)
+    tasks = light_world.reserve(job)
+    now = [0.0]
+    save = light_world.background.save
+
+    def save_slowly(inbox_ids: list[int]) -> bool:
+        now[0] += 0.3 * len(inbox_ids)
+        return save(inbox_ids)
+
+    monkeypatch.setattr(aftermath, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(light_world.background, "save", save_slowly)
+    light_world.post(job, [light_world.success(task) for task in tasks])
+    assert len(light_world.background.asked) == 2
+    assert now[0] < 1
+    lose_claims()
+    assert check_inbox().fixed == 20, "the inbox check enqueues the others"
+
+
+def test_an_answer_waits_for_nobody_who_holds_the_job(world: World) -> None:
+    job = world.started_job(2)
+    task, other = world.reserve(job)
+    order: list[str] = []
+
+    def hold() -> None:
+        with transaction.atomic():
+            rows("SELECT 1 FROM jobs_job WHERE id = %s FOR NO KEY UPDATE", [job.pk])
+            hit("test.held")
+            order.append("let go")
+
+    def post() -> None:
+        items = [world.error(task, retryable=False), world.success(other)]
+        order.extend(statuses(world.post(Job.objects.get(pk=job.pk), items)))
+
+    overtaken("test.held", hold, post)
+    assert order == ["failed", "queued", "let go"]
+    assert ("refresh", job.pk) in world.background.asked
+
+
+def test_a_refresh_that_cannot_be_asked_for_spoils_no_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.started_job(2)
+    task = world.reserve(job, 1)[0]
+    monkeypatch.setattr(advance, "_NOTE_REQUEST", "SELECT 1 / 0 WHERE %s <> %s")
+    assert statuses(world.post(job, [world.error(task, retryable=False)])) == ["failed"]
+
+
+def test_what_fails_without_an_inbox_row_leaves_the_pending_sets(light_world: World) -> None:
+    job = light_world.started_job(3)
+    task = light_world.reserve(job, 1)[0]
+    light_world.post(job, [light_world.error(task, retryable=False)])
+    light_world.background.run()
+    for images in pending_sets(job):
+        assert len(images) == 2
+        assert task.image_id not in images
+    known = AsyncJobStateManager(job.pk).snapshot()
+    assert known is not None
+    assert (known.total, known.failed) == (3, 1)
 
 
 def test_many_failures_ask_for_one_refresh_an_interval(light_world: World) -> None:

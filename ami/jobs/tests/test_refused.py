@@ -200,7 +200,8 @@ def test_an_algorithm_registered_a_moment_ago_is_known(light_world: World) -> No
     assert only(light_world.post(job, [{"reply_subject": two.token, "result": result}])).status == "queued"
 
 
-def test_unknown_algorithms_are_looked_up_once_for_a_whole_post(light_world: World) -> None:
+@pytest.mark.parametrize("distinct", [False, True])
+def test_unknown_algorithms_are_looked_up_once_for_a_whole_post(light_world: World, distinct: bool) -> None:
     job = light_world.started_job(20)
     tasks = light_world.reserve(job)
     light_world.post(job, [])
@@ -209,9 +210,11 @@ def test_unknown_algorithms_are_looked_up_once_for_a_whole_post(light_world: Wor
         items = [
             {
                 "reply_subject": task.token,
-                "result": detection(algorithm=STRANGER)(light_world.result_body(task.image_id, 1), ""),
+                "result": detection(algorithm={"name": "X", "key": f"stranger-{number * distinct}"})(
+                    light_world.result_body(task.image_id, 1), ""
+                ),
             }
-            for task in tasks[:count]
+            for number, task in enumerate(tasks[:count])
         ]
         with CaptureQueriesContext(connection) as counted:
             light_world.post(job, items)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from pytest_django.fixtures import Settings
 
 from ami.base.database import execute
 from ami.base.failpoints import arm
 from ami.embedded.nats import Nats
+from ami.jobs.lifecycle.hand_out import hand_out
 from ami.jobs.lifecycle.reserve import ReservedTask, Verdict, judge, reserve_tasks
+from ami.jobs.lifecycle.turns import Reach
 from ami.jobs.models import Attempt, Job, JobTask
 from ami.jobs.states import TaskState
 from ami.jobs.tests.faults import (
@@ -26,7 +30,16 @@ from ami.jobs.tests.faults import (
 from ami.jobs.tests.ledger_rows import locked_task
 from ami.jobs.tests.world import ALICE, BASE_URL, BOB, World, lease_of
 from ami.main.models import SourceImage
-from ami.taskqueue import Ack, Action, InProgress, Nak, QueueUnavailable, ReserveRequest, TaskQueueManager
+from ami.taskqueue import (
+    Ack,
+    Action,
+    InProgress,
+    Nak,
+    QueueUnavailable,
+    ReservedMessage,
+    ReserveRequest,
+    TaskQueueManager,
+)
 from ami.taskqueue.tests.waiting import stopwatch, wait_for
 
 pytestmark = pytest.mark.integration
@@ -177,6 +190,68 @@ def test_surplus_copies_are_judged_once_and_made_up_for(light_world: World, told
     assert [type(action) for action in told] == [Nak, Nak]
 
 
+def only_once(act: Callable[[], object], *, at: int) -> Callable[[], None]:
+    """Does `act` the time that it is called for the `at`th time."""
+    calls = itertools.count(1)
+
+    def maybe() -> None:
+        if next(calls) == at:
+            act()
+
+    return maybe
+
+
+def queue_away() -> NoReturn:
+    """NATS dies."""
+    raise QueueUnavailable
+
+
+def database_away() -> NoReturn:
+    """Postgres dies."""
+    raise OperationalError("the server closed the connection")
+
+
+@pytest.mark.parametrize("away", [queue_away, database_away])
+def test_what_is_leased_is_handed_out_though_the_fetch_that_makes_up_for_copies_fails(
+    light_world: World, monkeypatch: pytest.MonkeyPatch, away: Callable[[], None]
+) -> None:
+    job = light_world.started_job(2)
+    lose_messages(job)
+    first, second = images_of(job)
+    for tag, image in ((10, first), (11, first), (12, second)):
+        publish_copies(job, [image], tag=tag)
+    reserve = TaskQueueManager.reserve
+    at_second = only_once(away, at=2)
+
+    def maybe_reserve(queue: TaskQueueManager, *arguments: Any) -> list[ReservedMessage]:
+        if away is queue_away:
+            at_second()
+        return reserve(queue, *arguments)
+
+    monkeypatch.setattr(TaskQueueManager, "reserve", maybe_reserve)
+    with arm("reserve.before_commit", at_second if away is database_away else lambda: None):
+        assert images(light_world.reserve(job, 2)) == [first]
+    assert images(light_world.obtain(job, 1)) == [second]
+
+
+def test_what_one_round_leased_is_handed_out_though_the_next_one_fails(light_world: World) -> None:
+    small, large = light_world.started_job(1), light_world.started_job(6)
+    reach = Reach([light_world.project.pk])
+    with arm("reserve.before_commit", only_once(database_away, at=2)):
+        tasks = hand_out(reach, 4, worker=ALICE, base_url=BASE_URL)
+    assert sorted(task.job_id for task in tasks) == [small.pk, large.pk, large.pk]
+    with arm("reserve.before_commit", database_away), pytest.raises(OperationalError):
+        hand_out(reach, 4, worker=ALICE, base_url=BASE_URL)
+
+
+def test_a_capture_with_an_impossible_address_fails_alone(light_world: World) -> None:
+    captures = [*light_world.captures(3), *light_world.captures(1, public_base_url="http://[bad")]
+    job = light_world.started_job(source_image_collection=light_world.capture_set(captures))
+    assert len(light_world.reserve(job)) == 3
+    row = light_world.row(job, captures[-1].pk)
+    assert (row.status, row.error_code) == (TaskState.FAILED, "no_url")
+
+
 def test_copies_never_hand_out_an_image_twice_and_go_when_it_is_settled(
     light_world: World, settings: Settings
 ) -> None:
@@ -204,13 +279,16 @@ def images_of(job: Job) -> list[int]:
     return list(JobTask.objects.filter(job=job).order_by("position").values_list("image_id", flat=True))
 
 
-def test_if_the_commit_fails_everything_is_given_back_at_once(light_world: World, told: list[Action]) -> None:
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError, ValueError, SystemExit])
+def test_if_the_commit_fails_everything_is_given_back_at_once(
+    light_world: World, told: list[Action], error: type[BaseException]
+) -> None:
     job = light_world.started_job(3)
 
     def fail() -> None:
-        raise OperationalError("the server closed the connection")
+        raise error("the server closed the connection")
 
-    with arm("reserve.before_commit", fail), pytest.raises(OperationalError):
+    with arm("reserve.before_commit", fail), pytest.raises(error):
         light_world.reserve(job)
     assert [type(action) for action in told] == [Nak] * 3
     assert set(JobTask.objects.values_list("attempt", "leased_until")) == {(0, None)}
@@ -243,6 +321,20 @@ def test_who_waited_for_the_row_sees_the_lease_of_the_other(world: World) -> Non
         "reserve.before_commit", partial(reserve_tasks, request, worker=ALICE, base_url=BASE_URL), overtake
     )
     assert (len(early), late) == (2, [])
+
+
+def test_who_waited_for_a_leased_row_gives_its_message_back(world: World, told: list[Action]) -> None:
+    job = world.started_job(2)
+    job.refresh_from_db()
+    request = [ReserveRequest(job.pk, job.queue_epoch, 2)]
+
+    def overtake() -> None:
+        publish_copies(Job.objects.get(pk=job.pk), images_of(job), tag=2)
+        reserve_tasks(request, worker=BOB, base_url=BASE_URL)
+
+    reserve = partial(reserve_tasks, request, worker=ALICE, base_url=BASE_URL)
+    overtaken("reserve.before_commit", reserve, overtake)
+    assert {type(action) for action in told} == {Nak}, "a row that is locked is no row that is missing"
 
 
 def test_an_expired_lease_is_handed_out_again_and_its_silence_is_noted(light_world: World) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any, NoReturn
 
 import pytest
-from django.db import InterfaceError, OperationalError
+from billiard.exceptions import SoftTimeLimitExceeded
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from pytest_django.fixtures import Settings
 
 from ami.base.database import execute, rows
@@ -15,17 +18,28 @@ from ami.base.failpoints import arm, hit
 from ami.embedded.valkey import Valkey
 from ami.jobs import ledger
 from ami.jobs.health.inbox import check_inbox
+from ami.jobs.ledger import Share
+from ami.jobs.lifecycle import inbox
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.cleanup import clean_up
+from ami.jobs.lifecycle.inbox import ClaimedRow, ClaimLost
 from ami.jobs.lifecycle.inbox_body import join_items, pack_item, unpack_body
 from ami.jobs.lifecycle.save import save_inbox_row
 from ami.jobs.models import InboxEntry
 from ami.jobs.progress import Counts
 from ami.jobs.states import TaskState
-from ami.jobs.tests.faults import killed_at, lose_claims, overtaken, pending_sets, together
+from ami.jobs.tests.faults import (
+    killed_at,
+    lose_claims,
+    overtaken,
+    pending_sets,
+    run_into_a_timeout,
+    together,
+)
 from ami.jobs.tests.world import BOB, World
 from ami.main.models import SourceImage
 from ami.ml.models import Classification, Detection
+from ami.ml.results import ImageResult, SavedCounts, write_predictions
 from ami.taskqueue import Ack, Action
 
 pytestmark = pytest.mark.integration
@@ -208,6 +222,187 @@ def test_an_outage_of_the_database_never_fails_an_item(
     world.assert_ended_exactly(job, 3)
 
 
+def test_a_database_that_is_gone_stops_a_saver_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, entry = world.accepted_job(4)
+    InboxEntry.objects.update(tries=2)
+    tried: list[int] = []
+
+    with monkeypatch.context() as patch:
+
+        def go_away() -> None:
+            tried.append(1)
+            patch.setitem(connection.settings_dict, "HOST", "/nowhere")
+            end_session()
+
+        with arm("save.after_predictions", go_away), pytest.raises(OperationalError):
+            save_inbox_row(entry.pk)
+    assert len(tried) == 1, "the other items would have met the same"
+
+
+@pytest.fixture
+def times_out(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Images whose predictions take Postgres longer than it allows."""
+    chosen: set[int] = set()
+
+    def write_or_time_out(results: Sequence[ImageResult], *more: Any) -> dict[int, SavedCounts]:
+        if chosen & {result.image_id for result in results}:
+            run_into_a_timeout()
+        return write_predictions(results, *more)
+
+    monkeypatch.setattr("ami.jobs.lifecycle.save.write_predictions", write_or_time_out)
+    return chosen
+
+
+def try_to_save(entry: InboxEntry, times: int) -> None:
+    """As many tries as that, each after the claim of the one before was over."""
+    for _ in range(times):
+        with suppress(OperationalError):
+            save_inbox_row(entry.pk)
+        lose_claims()
+
+
+def test_an_item_that_times_out_keeps_no_neighbour_waiting_and_is_given_up_in_the_end(
+    world: World, times_out: set[int]
+) -> None:
+    job, entry = world.accepted_job(4)
+    slow = world.inbox_images()[0][0]
+    times_out.add(slow)
+    try_to_save(entry, 3)
+    assert world.tally(job) == {"processed": 3, "received": 1}, "from the third try on one by one"
+    with pytest.raises(OperationalError):
+        save_inbox_row(entry.pk)  # the task fails: people see it
+    lose_claims()
+    try_to_save(entry, 5)
+    assert world.tally(job) == {"processed": 3, "received": 1}, "not yet: the database may be busy"
+    try_to_save(entry, 1)
+    row = world.row(job, slow)
+    assert (row.status, row.error_code) == (TaskState.FAILED, "save_error")
+    assert "statement timeout" in row.error_text
+    world.background.run()
+    job.refresh_from_db()
+    assert (job.status, world.tally(job)) == ("SUCCESS", {"processed": 3, "failed": 1})
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_a_database_that_times_out_for_everybody_says_nothing_about_an_item(
+    world: World, times_out: set[int], images: int
+) -> None:
+    job, entry = world.accepted_job(images)
+    times_out.update(world.inbox_images()[0])
+    try_to_save(entry, 15)
+    assert world.tally(job) == {"received": images}
+    times_out.clear()
+    assert save_inbox_row(entry.pk)
+    world.background.run()
+    world.assert_ended_exactly(job, images)
+
+
+def test_what_times_out_for_hours_does_not_hold_up_its_job_for_ever(
+    world: World, times_out: set[int]
+) -> None:
+    job, entry = world.accepted_job(1)
+    times_out.update(world.inbox_images()[0])
+    InboxEntry.objects.update(tries=49)
+    try_to_save(entry, 1)
+    assert world.tally(job) == {"failed": 1}
+
+
+@pytest.mark.parametrize("tries", [0, 4, 20])
+@pytest.mark.parametrize("step", ["body", "predictions"])
+def test_a_time_limit_ends_a_saver_and_fails_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, tries: int, step: str
+) -> None:
+    job, entry = world.accepted_job()
+    InboxEntry.objects.update(tries=tries)
+
+    def time_is_over(*_: object) -> NoReturn:
+        raise SoftTimeLimitExceeded
+
+    with monkeypatch.context() as patch, arm("save.after_predictions", time_is_over):
+        if step == "body":
+            patch.setattr(ClaimedRow, "items", time_is_over)
+        with pytest.raises(SoftTimeLimitExceeded):
+            save_inbox_row(entry.pk)
+    assert world.tally(job) == {"received": 3}
+    lose_claims()
+    assert save_inbox_row(entry.pk)
+    world.background.run()
+    world.assert_ended_exactly(job, 3)
+
+
+def test_a_saver_whose_claim_went_to_another_leaves_the_row_alone(world: World) -> None:
+    job, entry = world.accepted_job()
+
+    def steal() -> None:
+        lose_claims()
+        assert inbox.claim(entry.pk)
+
+    def fail_late() -> None:
+        together(steal)
+        raise ValueError("and only now I fail")
+
+    with arm("save.after_predictions", fail_late):
+        assert not save_inbox_row(entry.pk)
+    assert InboxEntry.objects.get().claimed_until is not None, "the other's claim holds"
+    assert world.background.asked == []
+    assert world.tally(job) == {"received": 3}
+
+
+@pytest.mark.parametrize("tries", [0, 2])
+def test_a_saver_whose_claim_went_to_another_changes_nothing_any_more(world: World, tries: int) -> None:
+    job, entry = world.accepted_job()
+    InboxEntry.objects.update(tries=tries)
+
+    def steal() -> None:
+        lose_claims()
+        assert inbox.claim(entry.pk)
+
+    def lose_it() -> None:
+        together(steal)
+
+    with arm("save.after_predictions", lose_it):
+        assert not save_inbox_row(entry.pk)
+    assert InboxEntry.objects.get().applied_at is None, "the other one says when all is done"
+    assert world.tally(job).get("failed") is None
+
+
+def test_notes_are_taken_of_the_present_claim_alone(world: World) -> None:
+    world.accepted_job()
+    entry = InboxEntry.objects.get()
+    old = inbox.claim(entry.pk)
+    lose_claims()
+    assert old is not None
+    assert inbox.claim(entry.pk) is not None
+    before = rows("SELECT * FROM jobs_inboxentry")
+    with pytest.raises(ClaimLost):
+        inbox.note_in_hand(old, 7)
+    with pytest.raises(ClaimLost):
+        inbox.mark_applied(old)
+    assert not inbox.put_back(old)
+    assert rows("SELECT * FROM jobs_inboxentry") == before
+
+
+def test_a_capture_is_held_while_its_predictions_are_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, entry = world.accepted_job()
+    lost = world.inbox_images()[0][0]
+    execute("DELETE FROM main_sourceimagecollection_images WHERE sourceimage_id = %s", [lost])
+
+    def hit_and_write(*arguments: Any) -> dict[int, SavedCounts]:
+        hit("test.captures_read")
+        return write_predictions(*arguments)
+
+    def delete() -> None:
+        with suppress(IntegrityError):  # by then, it has predictions
+            execute("DELETE FROM main_sourceimage WHERE id = %s", [lost])
+
+    monkeypatch.setattr("ami.jobs.lifecycle.save.write_predictions", hit_and_write)
+    assert overtaken("test.captures_read", partial(save_inbox_row, entry.pk), delete)
+    world.background.run()
+    world.assert_ended_exactly(job, 3)
+
+
 def test_an_item_that_kills_its_saver_again_and_again_is_given_up_alone(
     world: World, settings: Settings
 ) -> None:
@@ -309,10 +504,10 @@ def test_an_older_view_of_the_ledger_never_overwrites_a_newer_one(
     job, entry = world.accepted_job()
     count = ledger.count_by_worker
 
-    def count_and_hit(job_id: int) -> tuple[Counts, list[ledger.Share]]:
-        counts = count(job_id)
+    def count_and_hit(job_id: int) -> tuple[Counts, list[Share]]:
+        counted = count(job_id)
         hit("test.counted")
-        return counts
+        return counted
 
     monkeypatch.setattr(ledger, "count_by_worker", count_and_hit)
     overtaken("test.counted", partial(refresh_job, job.pk), partial(save_inbox_row, entry.pk))

@@ -7,12 +7,13 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
+from ami.base.deletion import AnnouncedModel
 from ami.base.models import TimestampedModel
 from ami.main.models.deployment import Deployment
 from ami.main.models.project import Project
 
 
-class SourceImage(TimestampedModel):
+class SourceImage(AnnouncedModel, TimestampedModel):
     """One capture.
 
     Its bytes are either at `public_base_url` + `path`, or, when that is empty, in our own media storage

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from ami.base.deletion import AnnouncedModel
 from ami.base.models import TimestampedModel
 from ami.main.models.project import Project
 
@@ -45,7 +46,7 @@ class Site(TimestampedModel):
         return self.name
 
 
-class Deployment(TimestampedModel):
+class Deployment(AnnouncedModel, TimestampedModel):
     """One camera station at one place."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="deployments")

@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Q, Value
 
+from ami.base.deletion import AnnouncedModel, AnnouncedQuerySet
 from ami.base.models import TimestampedModel
 from ami.users.callers import Machine
 from ami.users.models import User
@@ -23,7 +24,7 @@ FEATURE_FLAGS: dict[str, bool] = {
 }
 
 
-class ProjectQuerySet(models.QuerySet["Project"]):
+class ProjectQuerySet(AnnouncedQuerySet["Project"]):
     """Which projects a person may see."""
 
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
@@ -45,7 +46,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         )
 
 
-class Project(TimestampedModel):
+class Project(AnnouncedModel, TimestampedModel):
     """A study: stations, captures, pipelines and jobs that belong together."""
 
     name = models.CharField(max_length=255)

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 from django.db import models
 
+from ami.base.deletion import AnnouncedModel
 from ami.base.models import TimestampedModel
 from ami.main.models import Project
 from ami.ml.models.algorithm import Algorithm
 
 
-class Pipeline(TimestampedModel):
+class Pipeline(AnnouncedModel, TimestampedModel):
     """What a job runs. Known to the world by its slug."""
 
     name = models.CharField(max_length=255)

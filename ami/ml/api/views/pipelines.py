@@ -59,7 +59,7 @@ class PipelineViewSet(CatalogueViewSet, ModelViewSet[Pipeline]):
         """What the caller may see; the staff sees all."""
         visible, active = self.visible_projects(), self.active_project
         if active is None and is_active_staff(self.request.user):
-            pipelines = Pipeline.objects.all()
+            pipelines: QuerySet[Pipeline] = Pipeline.objects.all()
         else:
             pipelines = visible_pipelines(visible, active)
         return for_display(pipelines, visible, active)
