@@ -193,7 +193,7 @@ CACHES: dict[str, dict[str, Any]] = {
     }
 }
 
-# Reads of slow-changing tables only: on the write path it cost more than it saved (docs/explanation).
+# Reads of slow-changing tables only: on the write path it cost more than it saved.
 CACHALOT_ENABLED = declare.boolean("CACHALOT_ENABLED", True, "Cache reads of slow-changing tables of `main`.")
 CACHALOT_ONLY_CACHABLE_TABLES = frozenset({"main_project", "main_deployment", "main_device", "main_site"})
 CACHALOT_TIMEOUT = 300
