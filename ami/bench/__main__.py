@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
-
+from ami.bench.programs import start_programs
 from ami.embedded.processes import ProcessGroup
 from ami.embedded.stack import Stack
 
@@ -58,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         platform = BenchPlatform.prepare(arguments.classes)
         with ProcessGroup() as group:
-            url = _start(group, Path(folder), arguments)
+            url = start_programs(group, Path(folder), arguments.celery)
             rounds = []
             for number in range(arguments.warm_up + arguments.repeats):
                 servers = {server.name.lower(): [server.pid] for server in stack.servers}
@@ -96,35 +93,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--celery", type=int, default=2, help="processes that save results")
     parser.add_argument("--json", type=Path, help="write the report here")
     return parser.parse_args(argv)
-
-
-def _start(group: ProcessGroup, folder: Path, arguments: argparse.Namespace) -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    python = sys.executable
-    group.start(
-        "web",
-        [python, "-m", "gunicorn", "-c", "config/gunicorn.py", "-b", f"127.0.0.1:{port}"],
-        log=folder / "web.log",
-    )
-    group.start(
-        "celery",
-        [
-            *(python, "-m", "celery", "-A", "config.celery", "worker", "-l", "WARNING"),
-            *("-Q", "results,jobs,health,default", "-c", str(arguments.celery)),
-        ],
-        log=folder / "celery.log",
-    )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and group.wait(0.05) is None:
-        try:
-            if requests.get(f"{url}/api/v2/projects/", timeout=5).ok:
-                return url
-        except requests.RequestException:
-            continue
-    raise SystemExit("The platform did not start:\n" + (folder / "web.log").read_text()[-3_000:])
 
 
 def _is_exact(item: Round, arguments: argparse.Namespace) -> bool:

@@ -67,6 +67,12 @@ class BenchPlatform:
         ProjectPipelineConfig.objects.create(project=project, pipeline=pipeline)
         return cls(project, pipeline, AuthToken.objects.create(user)[1])
 
+    def start_job(self, images: int) -> int:
+        """Start a job over new captures; returns its number."""
+        job = self._job(images)
+        run_job(job)
+        return job.pk
+
     def round(self, url: str, arguments: argparse.Namespace, pids: dict[str, list[int]]) -> dict[str, Any]:
         """Run one job to its end and measure it."""
         job = self._job(arguments.images)

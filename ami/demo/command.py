@@ -15,6 +15,7 @@ import django
 from ami.base.errors import AmiError
 from ami.demo.credentials import Credentials, load_credentials
 from ami.demo.errors import DemoError, WrongUse
+from ami.demo.given import check_given, given_servers
 from ami.demo.options import Options, read_options
 from ami.demo.programs import Programs
 from ami.demo.screen import Screen
@@ -42,12 +43,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Options, screen: Screen) -> int:
+    check_given(os.environ)
     _make_folder(options.data)
     images = _images(options, screen)
     credentials = load_credentials(options.data)
     with contextlib.ExitStack() as resources:
-        with screen.step("PostgreSQL, Valkey and NATS"):
-            stack = Stack(options.data / "servers", environ=_without_addresses())
+        stack = Stack(options.data / "servers")
+        if given := given_servers(os.environ):
+            screen.say(f"Servers of the environment are used, not servers of the demo: {', '.join(given)}.")
+        with screen.step(_names(stack)) if stack.servers else contextlib.nullcontext():
             resources.enter_context(stack)
         environment = _environment(options, credentials, stack)
         programs = Programs(options.data / "logs", environment)
@@ -62,7 +66,8 @@ def _run(options: Options, screen: Screen) -> int:
             from ami.demo.show import Demo  # noqa: PLC0415
 
         url = f"http://127.0.0.1:{options.port}"
-        report = Demo(options, credentials, programs, screen, images, url).show()
+        accounts = credentials.accounts(shared="DATABASE_URL" in given)
+        report = Demo(options, credentials, accounts, programs, screen, images, url).show()
         report.show(screen)
         if options.json:
             report.write_json(options.json)
@@ -94,15 +99,16 @@ def _images(options: Options, screen: Screen) -> Path:
     return folder
 
 
-def _without_addresses() -> dict[str, str]:
-    """The demo never uses servers of somebody else: it fills a database and makes accounts."""
-    return {name: value for name, value in os.environ.items() if name not in ADDRESSES}
+def _names(stack: Stack) -> str:
+    """The servers that the demo starts, as a list in words."""
+    *names, last = (server.name for server in stack.servers)
+    return f"{', '.join(names)} and {last}" if names else last
 
 
 def _environment(options: Options, credentials: Credentials, stack: Stack) -> Mapping[str, str]:
     """What every process of the demo gets, this one included."""
     return {
-        **_without_addresses(),
+        **{name: value for name, value in os.environ.items() if name not in ADDRESSES},
         **stack.environment(),
         "CACHE_URL": "",
         "DJANGO_SETTINGS_MODULE": "config.settings.local",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -10,9 +11,16 @@ from pathlib import Path
 
 from ami.demo.errors import DemoError
 
-ADMIN_EMAIL = "admin@demo.localhost"
-OPERATOR_EMAIL = "operator@demo.localhost"
-WORKER_EMAIL = "worker@demo.localhost"
+DOMAIN = "demo.localhost"
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """E-mail addresses of the demo's people."""
+
+    admin: str
+    operator: str
+    worker: str
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,15 @@ class Credentials:
     secret_key: str
     admin_password: str
     operator_password: str
+
+    def accounts(self, *, shared: bool) -> Accounts:
+        """Whose secrets these are.
+
+        `shared`: the database is not the demo's own. Then the names are those of this data folder alone, so
+        that demos with different secrets and media never meet in one project.
+        """
+        mark = f"-{hashlib.sha256(self.secret_key.encode()).hexdigest()[:8]}" if shared else ""
+        return Accounts(*(f"{role}{mark}@{DOMAIN}" for role in ("admin", "operator", "worker")))
 
 
 def load_credentials(folder: Path) -> Credentials:
@@ -39,8 +56,18 @@ def load_credentials(folder: Path) -> Credentials:
 
 def write_private(file: Path, text: str) -> None:
     """Write a file whole or not at all, readable by its owner alone."""
+    unfinished = _unfinished(file)
+    unfinished.write_text(text)
+    unfinished.replace(file)
+
+
+def check_private(file: Path) -> None:
+    """Raise OSError if `write_private` could not write this file; leaves nothing."""
+    _unfinished(file).unlink()
+
+
+def _unfinished(file: Path) -> Path:
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)
     unfinished.touch(mode=0o600)
-    unfinished.write_text(text)
-    unfinished.replace(file)
+    return unfinished

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ami.demo.credentials import check_private
 from ami.demo.errors import WrongUse
 from ami.demo.programs import ROOT
 from ami.main.images import SUFFIXES
@@ -43,9 +44,9 @@ def read_options(arguments: Sequence[str] | None) -> Options:
     if images is not None:
         images = images.expanduser().absolute()
         available = _count_images(images)
-    json: Path | None = given.json
-    if json is not None and not json.absolute().parent.is_dir():
-        raise WrongUse(f"{json} cannot be written: {json.absolute().parent} is not a folder.")
+    json: Path | None = given.json.absolute() if given.json else None
+    if json is not None:
+        _check_report(json)
     return Options(
         data=given.data.expanduser().absolute(),
         images=images,
@@ -53,7 +54,7 @@ def read_options(arguments: Sequence[str] | None) -> Options:
         count=given.count or (DRAWN_SHEETS if images is None else MOST_UNASKED),
         port=_choose_port(given.port),
         once=given.once,
-        json=json.absolute() if json else None,
+        json=json,
     )
 
 
@@ -62,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="scripts/demo",
         description="Runs the whole system on this machine, with a job to watch: real servers, web server, "
         "background work and a worker that finds insects. Ctrl-C stops all of it.",
+        epilog="Servers that DATABASE_URL, REDIS_URL, CELERY_BROKER_URL or NATS_URL name are used instead of "
+        "the demo's own; give some that no other installation uses. In a given database the demo makes or "
+        "updates the tables of AMI, and adds a project and three accounts (...@demo.localhost, one of them "
+        "an administrator) for this data folder. It changes no other project, deletes nothing, and leaves "
+        "them there.",
     )
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="your own JPEG or PNG images (default: draws some)"
@@ -92,17 +98,40 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+    if (number := _whole_number(text)) is None or number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of captures; give a whole number from 1 up")
     return number
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 65_535:
-        raise argparse.ArgumentTypeError("must be between 1 and 65535")
+    if (number := _whole_number(text)) is None or not 1 <= number <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a whole number from 1 to 65535")
     return number
+
+
+def _whole_number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _check_report(file: Path) -> None:
+    """Try it out: at the end of a long job is a bad time to learn that its report cannot be written."""
+    try:
+        if file.is_dir():
+            raise WrongUse(f"{file} cannot be written: it is a folder. Name a file with --json.")
+        if file.exists() and not file.is_file():
+            raise WrongUse(f"{file} cannot be written: it is not an ordinary file. Name one with --json.")
+        if not file.parent.is_dir():
+            raise WrongUse(f"{file} cannot be written: {file.parent} is not a folder.")
+        if file.exists():
+            file.open("ab").close()
+        check_private(file)
+    except OSError as error:
+        raise WrongUse(
+            f"{file} cannot be written: {error.strerror}. Name another file with --json."
+        ) from error
 
 
 def _count_images(folder: Path) -> int:

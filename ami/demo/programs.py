@@ -5,6 +5,7 @@ Whoever waits for something while they run learns at once when one of them has e
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
@@ -38,7 +39,8 @@ class Programs:
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
         """`environment`: all variables that the programs get. Logs of an earlier run are replaced."""
         self.logs = logs
-        self._environment = dict(environment)
+        self._temporary = logs.parent / "tmp"
+        self._environment = {**environment, "TMPDIR": str(self._temporary)}
         self._group = ProcessGroup()
 
     def start_web(self, port: int, *, processes: int = 1, threads: int = 8) -> None:
@@ -94,6 +96,8 @@ class Programs:
     ) -> None:
         """`python -m module arguments`; secrets go into `variables`, where other users cannot see them."""
         self.logs.mkdir(parents=True, exist_ok=True)
+        # Programs that are killed do not remove their temporary files, so those lie where we remove them.
+        self._temporary.mkdir(mode=0o700, exist_ok=True)
         log = self.log(name)
         log.unlink(missing_ok=True)
         log.touch(mode=0o600)
@@ -110,6 +114,10 @@ class Programs:
     def log(self, name: str) -> Path:
         """Where a program writes."""
         return self.logs / f"{name}.log"
+
+    def pid(self, name: str) -> int:
+        """The process id of a program; its children do the work of web and Celery."""
+        return self._group.pid(name)
 
     def kill(self, name: str) -> None:
         """Crash a program and its children; do not `watch` afterwards, which would report it."""
@@ -131,8 +139,9 @@ class Programs:
             self.watch(POLL_SECONDS)
 
     def stop(self) -> None:
-        """Stop all, the last started first."""
+        """Stop all, the last started first, and remove their temporary files."""
         self._group.stop()
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.core.management import call_command
 from knox.models import AuthToken
 
-from ami.demo.credentials import ADMIN_EMAIL, OPERATOR_EMAIL, WORKER_EMAIL, Credentials
+from ami.demo.credentials import Accounts, Credentials
 from ami.demo.errors import DemoError
 from ami.jobs.schedule import sync_schedule
 from ami.main.importing import ImportReport, import_folder
@@ -48,11 +48,14 @@ def set_up_database() -> None:
     sync_schedule()
 
 
-def set_up_project(credentials: Credentials) -> DemoProject:
-    """The project with an administrator, an operator who manages it, and a worker who may do nothing else."""
-    _account(ADMIN_EMAIL, credentials.admin_password, name="Demo admin", is_staff=True, is_superuser=True)
-    operator = _account(OPERATOR_EMAIL, credentials.operator_password, name="Demo operator")
-    worker = _account(WORKER_EMAIL, None, name="Demo worker")
+def set_up_project(credentials: Credentials, accounts: Accounts) -> DemoProject:
+    """The project with an administrator, an operator who manages it, and a worker who may do nothing else.
+
+    Nothing is touched that belongs to other accounts.
+    """
+    _account(accounts.admin, credentials.admin_password, name="Demo admin", is_staff=True, is_superuser=True)
+    operator = _account(accounts.operator, credentials.operator_password, name="Demo operator")
+    worker = _account(accounts.worker, None, name="Demo worker")
     project = Project.objects.filter(owner=operator).order_by("pk").first()
     if project is None:
         project = create_project(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ami.demo.client import JobView
-from ami.demo.credentials import ADMIN_EMAIL, OPERATOR_EMAIL, Credentials, write_private
+from ami.demo.credentials import Accounts, Credentials, write_private
 from ami.demo.findings import Failure
 from ami.demo.screen import COLOURS, Screen
 
@@ -27,6 +27,7 @@ class Report:
     pictures: Sequence[Path]
     addresses: Mapping[str, str]
     credentials: Credentials
+    accounts: Accounts
     tokens: Mapping[str, str]
     ids: Mapping[str, int]
     pipeline: str
@@ -53,8 +54,8 @@ class Report:
     def logins(self) -> dict[str, dict[str, str]]:
         """E-mail addresses and passwords by role."""
         return {
-            "admin": {"email": ADMIN_EMAIL, "password": self.credentials.admin_password},
-            "operator": {"email": OPERATOR_EMAIL, "password": self.credentials.operator_password},
+            "admin": {"email": self.accounts.admin, "password": self.credentials.admin_password},
+            "operator": {"email": self.accounts.operator, "password": self.credentials.operator_password},
         }
 
     def write_json(self, file: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.urls import reverse
 
 from ami.demo.client import JobView, Operator
-from ami.demo.credentials import OPERATOR_EMAIL, Credentials
+from ami.demo.credentials import Accounts, Credentials
 from ami.demo.findings import draw_pictures, failures_of
 from ami.demo.options import Options
 from ami.demo.programs import Programs
@@ -40,6 +40,7 @@ class Demo:
 
     options: Options
     credentials: Credentials
+    accounts: Accounts
     programs: Programs
     screen: Screen
     images: Path
@@ -51,12 +52,12 @@ class Demo:
         with self.screen.step("Database and accounts"):
             set_up_database()
             self.programs.start_celery()
-            project = set_up_project(self.credentials)
+            project = set_up_project(self.credentials, self.accounts)
         captures = self._import(project)
         with self.screen.step("Web server, background work and a worker"):
             self.programs.wait_for_web(self.options.port)
             pipeline = self._start_worker(project)
-            operator = Operator(self.url, OPERATOR_EMAIL, self.credentials.operator_password)
+            operator = Operator(self.url, self.accounts.operator, self.credentials.operator_password)
         job = self._run_job(operator, project, pipeline, captures)
         with self.screen.step("Pictures of what was found"):
             folder = self.options.data / "pictures" / f"job-{job.id}"
@@ -73,6 +74,7 @@ class Demo:
                 "admin": self.url + reverse("admin:index"),
             },
             credentials=self.credentials,
+            accounts=self.accounts,
             tokens={"operator": operator.token, "worker": project.worker_token},
             ids={"project": project.id, "capture_set": captures.capture_set_id, "job": job.id},
             pipeline=pipeline.slug,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ami.base.errors import InvalidInput
-from ami.main.capture_sets import check_parameters, populate
+from ami.main.capture_sets import check_captures, check_parameters, size_of_set, write_members
 from ami.main.media import capture_url
 from ami.main.models import (
     Deployment,
@@ -106,7 +106,7 @@ class DeploymentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class SourceImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Captures. There can be millions: no count of all of them, and foreign keys by number."""
 
-    list_display = ("id", "path", "project", "deployment", "timestamp", "size", "last_processed")
+    list_display = ("id", "path", "project", "deployment", "timestamp", "size")
     list_filter = ("test_image", "timestamp")
     search_fields = ("path",)
     list_select_related = ("project", "deployment")
@@ -132,7 +132,9 @@ class CaptureSetForm(forms.ModelForm):  # type: ignore[type-arg]
         """Raise what the service would."""
         cleaned: dict[str, Any] = super().clean() or {}
         try:
-            check_parameters(cleaned.get("method", ""), cleaned.get("kwargs") or {})
+            parameters = check_parameters(cleaned.get("method", ""), cleaned.get("kwargs") or {})
+            if project := cleaned.get("project"):
+                check_captures(project.pk, parameters)
         except InvalidInput as error:
             raise forms.ValidationError(error.message) from error
         return cleaned
@@ -148,24 +150,22 @@ class SourceImageCollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name", "project__name")
     list_select_related = ("project",)
     autocomplete_fields = ("project",)
-    actions = ("fill",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SourceImageCollection]:
         """With the number of captures, counted once."""
         sets: QuerySet[SourceImageCollection] = super().get_queryset(request)
-        return sets.annotate(images_count=Count("images"))
+        return sets.annotate(images_count=size_of_set())
 
     @admin.display(ordering="images_count")
     def captures(self, capture_set: Any) -> int:
         """How many captures it has."""
         return int(capture_set.images_count)
 
-    @admin.action(description="Fill the selected sets by their method")
-    def fill(self, request: HttpRequest, queryset: QuerySet[SourceImageCollection]) -> None:
-        """Fill and say what was new."""
-        for capture_set in queryset:
-            added = populate(capture_set)
-            self.message_user(request, f"{capture_set}: {added} captures added.", messages.SUCCESS)
+    def save_model(self, request: HttpRequest, obj: SourceImageCollection, form: Any, change: bool) -> None:
+        """The set holds what its parameters say, if they were set or changed here."""
+        super().save_model(request, obj, form, change)
+        if {"method", "kwargs"} & set(form.changed_data):
+            write_members(obj)
 
 
 @admin.register(SourceImageUpload)

@@ -13,7 +13,6 @@ from django.conf import settings
 
 from ami.base.api.fields import in_zone
 from ami.base.errors import InvalidInput
-from ami.main.capture_sets import refresh_full_sets
 from ami.main.images import SUFFIXES, ImageFacts, UnreadableImage, checksum_of, read_facts, time_in_name
 from ami.main.models import Deployment, SourceImage
 
@@ -84,7 +83,6 @@ def import_folder(
         if move:
             for file in taken:
                 file.unlink()
-    refresh_full_sets(deployment.project_id)
     return run.report
 
 

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Exists, IntegerField, Model, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import (
+    Count,
+    DateTimeField,
+    Exists,
+    IntegerField,
+    Max,
+    Model,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+)
 from django.db.models.functions import Coalesce
 
 from ami.main.models import SourceImage
@@ -44,15 +56,31 @@ def has_detections() -> Exists:
     return Exists(_detections().filter(REAL, source_image_id=OuterRef("pk")))
 
 
-def count_of(rows: QuerySet[Any], key: str) -> Coalesce:
-    """How many of `rows` point to the outer row by `key`: one subquery, no join that multiplies rows."""
-    counted = rows.filter(**{key: OuterRef("pk")}).order_by().values(key).annotate(n=Count("pk")).values("n")
+def count_of(rows: QuerySet[Any], key: str, *, of: str = "pk") -> Coalesce:
+    """How many of `rows` point to the outer row by `key`: one subquery, no join that multiplies rows.
+
+    `of`: the column of the outer row that `key` points to.
+    """
+    counted = rows.filter(**{key: OuterRef(of)}).order_by().values(key).annotate(n=Count("pk")).values("n")
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
 def detections_count() -> Coalesce:
     """How many boxes a capture has."""
     return count_of(_detections().filter(REAL), "source_image")
+
+
+def last_processed() -> Subquery:
+    """When the newest prediction of a capture was stored, a box or "found nothing"; null without one."""
+    newest = (
+        _detections()
+        .filter(source_image_id=OuterRef("pk"))
+        .order_by()
+        .values("source_image_id")
+        .annotate(at=Max("created_at"))
+        .values("at")
+    )
+    return Subquery(newest, output_field=DateTimeField())
 
 
 def _detections() -> QuerySet[Any]:

@@ -6,7 +6,6 @@ from django.core.files.base import File
 from django.db import transaction
 
 from ami.base import clock
-from ami.main.capture_sets import add_to_full_sets
 from ami.main.images import read_facts
 from ami.main.importing import time_of
 from ami.main.models import Deployment, SourceImage, SourceImageUpload
@@ -24,7 +23,7 @@ def upload_image(*, deployment: Deployment, file: File[bytes], user: User) -> So
     with transaction.atomic():
         upload = SourceImageUpload(deployment=deployment, user=user)
         upload.image.save(name, file, save=False)
-        upload.source_image = capture = SourceImage.objects.create(
+        upload.source_image = SourceImage.objects.create(
             project_id=deployment.project_id,
             deployment=deployment,
             path=upload.image.name or "",
@@ -36,5 +35,4 @@ def upload_image(*, deployment: Deployment, file: File[bytes], user: User) -> So
             test_image=True,
         )
         upload.save()
-        add_to_full_sets(capture)
     return upload

@@ -8,7 +8,7 @@ believed for a few seconds without asking the database again: a revoked one stop
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -66,7 +66,7 @@ def mint(
     Raises InvalidInput for what makes no sense.
     """
     chosen = list(projects)
-    _check(service, chosen, expires_at)
+    check(service, chosen, expires_at)
     prefix = get_random_string(PREFIX_LENGTH)
     secret = f"{MARK}{prefix}_{create_token_string()}"
     key = WorkerKey.objects.create(
@@ -84,7 +84,8 @@ def mint(
     return NewKey(key, secret)
 
 
-def _check(service: ProcessingService, projects: list[Project], expires_at: datetime | None) -> None:
+def check(service: ProcessingService, projects: Sequence[Project], expires_at: datetime | None) -> None:
+    """Raises InvalidInput for a key that would make no sense."""
     if not service.is_async:
         raise InvalidInput("This service is pushed to at its endpoint; only workers that pull need keys.")
     if not projects:

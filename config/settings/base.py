@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "ami.base.api.middleware.SlashlessPostMiddleware",
+    "ami.base.api.middleware.ChunkedBodyMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -102,9 +103,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = (
     * declare.integer(
         "DJANGO_DATA_UPLOAD_MAX_MEMORY_MB",
         100,
-        "Largest request body in MiB; results of wide category maps need room.",
+        "Largest request body in MiB, inflated; results of wide category maps need room.",
         minimum=1,
     )
+)
+WORKER_CALL_MAX_BYTES = 1024 * declare.integer(
+    "WORKER_CALL_MAX_KB", 1024, "Largest body in KiB of the worker calls that carry no results.", minimum=1
 )
 
 AUTH_USER_MODEL = "users.User"
@@ -299,6 +303,19 @@ HOLDER_MAX_LEASES = declare.integer(
 RESULT_MAX_ITEMS = declare.integer("RESULT_MAX_ITEMS", 2_000, "Most results in one post.", minimum=1)
 RESULT_MAX_DETECTIONS = declare.integer(
     "RESULT_MAX_DETECTIONS", 10_000, "Most detections in the result of one image.", minimum=1
+)
+LARGE_POST_BYTES = (
+    1024
+    * 1024
+    * declare.integer(
+        "LARGE_POST_MB", 8, "Result posts above so many MiB, inflated, are taken a few at a time.", minimum=1
+    )
+)
+LARGE_POSTS_AT_ONCE = declare.integer(
+    "LARGE_POSTS_AT_ONCE",
+    2,
+    "Large result posts that one web process takes at once; each needs twice its size in memory.",
+    minimum=1,
 )
 JOB_LOG_PERSIST_ENABLED = declare.boolean(
     "JOB_LOG_PERSIST_ENABLED", True, "Keep job log lines as rows that people read; off: structured log only."

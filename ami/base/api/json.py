@@ -10,59 +10,82 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.utils.functional import Promise
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 
+from ami.base.api.bodies import read_body
+
 MAX_DEPTH = 64
 """Deepest nesting of a body; the contract comes nowhere near, and what is stored must be rendered again."""
+
+MAX_VALUES = 4_000_000
+"""Most values in a document. In memory a value takes up to a hundred bytes, however few it takes in JSON."""
+
+_COUNTED_FROM = 2**20
+"""Bytes below which counting values is not worth while: they cannot be too many."""
 
 _OPENING = frozenset(b"[{")
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-class BodyTooLarge(APIException):
-    """The body exceeds what the server accepts."""
+class UnreadableJson(ValueError):
+    """A document that is malformed, too deep or too rich; the message goes on after its name."""
 
-    status_code = 413
-    default_detail = "The request body is too large."
-    default_code = "too_large"
+
+def read_json(document: bytes | bytearray) -> Any:
+    """The value of a JSON document. Raises UnreadableJson; too rich a document is not even parsed."""
+    check_richness(document)
+    try:
+        parsed = orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise UnreadableJson(f"is not valid JSON: {error}.") from error
+    check_depth(document, parsed)
+    return parsed
+
+
+def check_richness(document: bytes | bytearray) -> None:
+    """Raise UnreadableJson for more than `MAX_VALUES` values; punctuation inside strings counts as well."""
+    if len(document) < _COUNTED_FROM:
+        return
+    if document.count(b",") + document.count(b"[") + document.count(b"{") > MAX_VALUES:
+        raise UnreadableJson(f"has more than {MAX_VALUES:,} values; send less at once.")
+
+
+def check_depth(document: bytes | bytearray, parsed: Any) -> None:
+    """Raise UnreadableJson when the value that the document was parsed to is nested too deep."""
+    if _bracket_depth(document) > MAX_DEPTH and _is_deeper_than(parsed, MAX_DEPTH):
+        raise UnreadableJson(f"is nested deeper than {MAX_DEPTH} levels.")
 
 
 class OrjsonParser(BaseParser):
-    """Parses `application/json`; what is malformed, too deep or too large becomes a 400 or 413."""
+    """Parses `application/json`, gzipped or not; what is malformed, too deep or too large is a 400 or 413."""
 
     media_type = "application/json"
+
+    def limit(self) -> int:
+        """Most bytes that are accepted, inflated."""
+        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any | None = None) -> Any:
         """The parsed body; the bytes are read once, straight from the request."""
         request = (parser_context or {}).get("request")
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if request is not None and limit is not None and _content_length(request.META) > limit:
-            raise BodyTooLarge(f"The request body is larger than {limit / 2**20:g} MiB; send less at once.")
-        body = stream.read()
+        body = read_body(stream, {} if request is None else request.META, self.limit())
         try:
-            parsed = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise ParseError(f"The request body is not valid JSON: {error}.") from error
-        if is_too_deep(body, parsed):
-            raise ParseError(f"The request body is nested deeper than {MAX_DEPTH} levels.")
-        return parsed
+            return read_json(body)
+        except UnreadableJson as error:
+            raise ParseError(f"The request body {error}") from error
 
 
-def is_too_deep(body: bytes, parsed: Any) -> bool:
-    """Whether a JSON text, which has been parsed, is nested deeper than MAX_DEPTH."""
-    return _bracket_depth(body) > MAX_DEPTH and _is_deeper_than(parsed, MAX_DEPTH)
+class SmallJsonParser(OrjsonParser):
+    """The same for calls that say little, however much the caller may send elsewhere."""
+
+    def limit(self) -> int:
+        """Most bytes that are accepted, inflated."""
+        return int(settings.WORKER_CALL_MAX_BYTES)
 
 
-def _content_length(meta: dict[str, Any]) -> int:
-    try:
-        return int(meta.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return 0
-
-
-def _bracket_depth(body: bytes) -> int:
+def _bracket_depth(body: bytes | bytearray) -> int:
     """An upper bound of the nesting, at a millisecond per megabyte: brackets inside strings count as well."""
     depth = deepest = 0
     for byte in body.translate(None, _ALL_BUT_BRACKETS):

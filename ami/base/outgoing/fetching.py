@@ -16,7 +16,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -24,7 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as UrllibTimeout
 
-from ami.base.api.json import is_too_deep
+from ami.base.api.json import UnreadableJson, read_json
 from ami.base.outgoing.addresses import Address, Target, permitted_addresses, target_of
 from ami.base.outgoing.errors import (
     AnswerNotUnderstood,
@@ -73,12 +72,9 @@ class Answer:
         if not 200 <= self.status < 300:
             raise BadStatus(f"{self.host} answered with the status {self.status}.", status=self.status)
         try:
-            content = orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
-            raise AnswerNotUnderstood(f"The answer of {self.host} is not JSON.") from error
-        if is_too_deep(self.body, content):
-            raise AnswerNotUnderstood(f"The answer of {self.host} is nested too deep.")
-        return content
+            return read_json(self.body)
+        except UnreadableJson as error:
+            raise AnswerNotUnderstood(f"The answer of {self.host} {error}") from error
 
 
 def fetch(

@@ -77,6 +77,12 @@ def test_nesting_is_capped_but_only_real_nesting_counts() -> None:
     assert parsed(orjson.dumps({"text": "[{" * 1000, "list": [[{}]] * 1000}))["text"] == "[{" * 1000
 
 
+def test_more_values_than_anybody_needs_are_refused_before_they_take_memory() -> None:
+    with pytest.raises(ParseError, match="more than 4,000,000 values"):
+        parsed(b"[" + b"[]," * 4_000_000 + b"[]]")
+    assert len(parsed(b'["' + b"," * 2_000_000 + b'"]')) == 1
+
+
 def test_a_body_above_the_limit_is_a_413_before_it_is_read(settings: Settings) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
     request = Request(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,52 @@ def test_nonsense_ends_with_code_2(arguments: list[str]) -> None:
     assert end.value.code == 2
 
 
-def test_report_into_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match="cannot be written"):
-        read_options(["--json", str(tmp_path / "nowhere" / "report.json")])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--count", "abc"], "'abc' is no number of captures; give a whole number from 1 up"),
+        (["--count", "0"], "'0' is no number of captures; give a whole number from 1 up"),
+        (["--port", "http"], "'http' is no port; give a whole number from 1 to 65535"),
+    ],
+)
+def test_what_is_no_number_is_explained(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        read_options(arguments)
+    assert capsys.readouterr().err.splitlines()[-1].endswith(sentence)
+
+
+@contextmanager
+def _ordinary_user() -> Iterator[None]:
+    """Root may write everywhere."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(12345)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+
+
+@pytest.mark.parametrize(
+    "name", ["nowhere/report.json", ".", "pipe", "x" * 300, "closed/report.json", "mine"]
+)
+def test_report_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "closed").mkdir(mode=0o555)
+    (tmp_path / "mine").touch(mode=0o444)
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)
+    before = sorted(tmp_path.rglob("*"))
+    with _ordinary_user(), pytest.raises(WrongUse, match=r"^[^\n]* cannot be written: [^\n]*$") as end:
+        read_options(["--json", str(tmp_path / name)])
+    assert end.value.exit_code == 2
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_report_that_can_be_written_leaves_no_trace_before_the_end(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text("old")
+    for name in ("old.json", "new.json"):
+        assert read_options(["--json", str(tmp_path / name)]).json == tmp_path / name
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old.json", "old")]

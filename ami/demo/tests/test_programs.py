@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_IMODE
@@ -11,6 +12,7 @@ import pytest
 
 from ami.demo.errors import DemoError
 from ami.demo.programs import Programs
+from ami.embedded.tests.observe import wait_until
 
 
 @pytest.fixture
@@ -45,3 +47,12 @@ def test_logs_are_private_and_begin_anew(programs: Programs, tmp_path: Path) -> 
     programs.start("web", "http.server", "--bind", "127.0.0.1", "0")
     assert "last run" not in log.read_text()
     assert S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_temporary_files_of_killed_programs_are_removed(tmp_path: Path) -> None:
+    with Programs(tmp_path / "logs", os.environ) as programs:
+        program = "import tempfile, time; tempfile.mkdtemp(); time.sleep(60)"
+        (tmp_path / "litter.py").write_text(program)
+        programs.start("litter", "litter", stop_signal=signal.SIGKILL, PYTHONPATH=str(tmp_path))
+        wait_until(lambda: any((tmp_path / "tmp").iterdir()), "it has a temporary folder")
+    assert not (tmp_path / "tmp").exists()

@@ -21,7 +21,7 @@ from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.models import Job, JobStage
 from ami.jobs.progress import overall
 
-EDITABLE = ("name",)
+EDITABLE = ("name", "priority")
 """Everything else changes through the lifecycle only."""
 
 _STATE = ("status", "progress", "ledger")

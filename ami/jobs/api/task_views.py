@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
+from ami.base.api.json import SmallJsonParser
 from ami.jobs.api.callers import Caller, caller
 from ami.jobs.api.leases import Known, Refusal, known_leases
 from ami.jobs.api.listening import still_listens
@@ -54,6 +55,7 @@ _LeaseCall = Callable[[Sequence[Lease], Worker], list[LeaseAnswer]]
 class TaskViewSet(ViewSet):
     """What a worker does with tasks of any job."""
 
+    parser_classes = [SmallJsonParser]
     permission_classes = [AllowAny]  # every action asks by itself: `_enter`
     rate_kinds = dict.fromkeys(("reserve", "extend", "release", "fail"), "worker")
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from ami.jobs.api.worker_wire import ItemAnswerSerializer, TaskSerializer
 
-TOKENS_MAX = 10_000
+TOKENS_MAX = 2_000
 
 
 class SlugsField(serializers.ListField):

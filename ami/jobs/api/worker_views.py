@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import Any
 
 import structlog
@@ -12,15 +13,19 @@ from django.db.models import F
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ami.base.api.exceptions import DATABASE_SILENT
 from ami.base.api.fields import parse_key
+from ami.base.api.json import SmallJsonParser
 from ami.base.errors import TemporarilyUnavailable
 from ami.jobs.api.callers import caller
+from ami.jobs.api.large_posts import LargePostsFull
 from ami.jobs.api.presence import note_call, note_rejected
 from ami.jobs.api.reach import reach_of
+from ami.jobs.api.result_body import HELD, ResultParser
 from ami.jobs.api.task_wire import NextRequestSerializer, NextResponseSerializer, suggested_batch_size
 from ami.jobs.api.worker_access import find_job
 from ami.jobs.api.worker_wire import (
@@ -59,7 +64,7 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
     rate_kinds = {"tasks": "worker", "next": "worker", "list": "worker", "result": "results"}
 
     @extend_schema(request=TasksRequestSerializer, responses=TasksResponseSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], parser_classes=[SmallJsonParser, FormParser, MultiPartParser])
     def tasks(self, request: Request, pk: str, **_: Any) -> Response:
         """Take up to `batch_size` tasks, each under a lease; an empty list when there is nothing to do."""
         wanted = batch_size(request)
@@ -84,10 +89,18 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
         return Response({"tasks": [task_as_wire(task, config) for task in reserved]})
 
     @extend_schema(request=ResultRequestSerializer, responses=ResultResponseSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], parser_classes=[ResultParser])
     def result(self, request: Request, pk: str, **_: Any) -> Response:
         """Post results; each item is judged alone, and what is accepted is durable when this answers."""
         job = self._job(request, "result")
+        with ExitStack() as held:
+            request.parser_context[HELD] = held
+            try:
+                return self._take(request, job)
+            except LargePostsFull as error:
+                return try_again(error, {"status": "error", "job_id": job.pk, "detail": error.message})
+
+    def _take(self, request: Request, job: Job) -> Response:
         who = caller(request, client_info(request))
         note_call(who, [], [job.project_id])
         results = posted_results(request)
@@ -110,7 +123,7 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
         )
 
     @extend_schema(request=NextRequestSerializer, responses=NextResponseSerializer)
-    @action(detail=False, methods=["post"])
+    @action(detail=False, methods=["post"], parser_classes=[SmallJsonParser])
     def next(self, request: Request, **_: Any) -> Response:
         """Claim a turn: the job whose tasks the caller should take next, fairly between jobs."""
         body = NextRequestSerializer(data=request.data)

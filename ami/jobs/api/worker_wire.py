@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from ami.jobs.api.result_body import PostedItems
 from ami.jobs.lifecycle.receive import ItemAnswer
 from ami.jobs.lifecycle.reserve import ReservedTask
 from ami.ml.pipeline_configs import TravellingConfig
@@ -73,8 +74,8 @@ def batch_size(request: Request) -> int:
     return min(int(body.validated_data["batch_size"]), settings.RESERVE_MAX_BATCH)
 
 
-def posted_results(request: Request) -> list[Any]:
-    """The raw items of a post. Raises a 400 only when there is no list of them, or far too many."""
+def posted_results(request: Request) -> PostedItems:
+    """The items of a post, unparsed. Raises a 400 only when there is no list of them, or far too many."""
     body = request.data
     if not isinstance(body, dict):
         kind = type(body).__name__
@@ -84,13 +85,12 @@ def posted_results(request: Request) -> list[Any]:
     results = body["results"]
     if results is None:
         raise ValidationError({"results": ["This field may not be null."]})
-    if not isinstance(results, list):
+    if not isinstance(results, PostedItems):
         kind = type(results).__name__
         raise ValidationError({"results": [f'Expected a list of items but got type "{kind}".']})
-    if len(results) > settings.RESULT_MAX_ITEMS:
-        raise ValidationError(
-            {"results": [f"{len(results):,} items; send at most {settings.RESULT_MAX_ITEMS:,} in one post."]}
-        )
+    most = settings.RESULT_MAX_ITEMS
+    if len(results) > most:
+        raise ValidationError({"results": [f"More than {most:,} items; send at most {most:,} in one post."]})
     return results
 
 

@@ -47,7 +47,7 @@ def advance(job_id: int, settled: Settled) -> Counts | None:
     if not nothing_pending and not _take_turn(job_id):
         request_refresh(job_id)
         return None
-    counts = _project(job_id)
+    counts = project_stages(job_id)
     hit("advance.after_projection")
     return counts
 
@@ -73,9 +73,9 @@ def refresh_job(job_id: int) -> Counts | None:
     job = Job.objects.filter(pk=job_id).first()
     if job is None:
         return None
-    counts = _project(job_id)
+    counts = project_stages(job_id)
     if counts.open == 0 and not job.is_final and finish_job(job, counts):
-        _project(job_id)
+        project_stages(job_id)
     elif counts.open:
         ask_for_refill(job_id)
     return counts
@@ -96,8 +96,11 @@ def ask_for_refill(job_id: int) -> None:
         dispatcher().dispatch(job_id)
 
 
-def _project(job_id: int) -> Counts:
-    """Write the stages as ledger and job are now; one at a time, so that no older view overwrites a newer."""
+def project_stages(job_id: int) -> Counts:
+    """Write the stages as ledger and job are now, and nothing else; returns the counts.
+
+    One at a time, so that no older view overwrites a newer. Safe to run at any time.
+    """
     with transaction.atomic():
         ledger.keep_job(job_id)
         stages = {

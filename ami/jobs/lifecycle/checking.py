@@ -19,6 +19,8 @@ from ami.ml.results import FoundClassification, FoundDetection, ImageResult
 from ami.ml.schemas import ClassificationResponse, DetectionResponse, PipelineResultsResponse
 
 LABEL_MAX = 255
+SCORE_SLACK = 1e-3
+"""Softmax in half precision does not add up to exactly one."""
 
 
 class Unacceptable(ValueError):
@@ -80,22 +82,37 @@ def _classification(number: int, name: ClassificationResponse, known: Catalogue)
         raise Unacceptable(f"A classification of detection {number} has no label.")
     if not name.scores:
         raise Unacceptable(f"The classification {label!r} of detection {number} has no scores.")
-    score = max(name.scores)
-    if not all(map(math.isfinite, name.scores)):
-        raise Unacceptable(
-            f"The classification {label!r} of detection {number} has a score that is not finite."
-        )
+    logits = name.logits or ()
+    _check_numbers(name.scores, logits, label, number)
     return FoundClassification(
         algorithm_id=algorithm.id,
         category_map_id=algorithm.category_map_id,
         label=label,
         rank=algorithm.ranks.get(label, "UNKNOWN"),
-        score=score,
+        score=sorted((0.0, max(name.scores), 1.0))[1],
         terminal=name.terminal,
         timestamp=_aware(name.timestamp),
         scores=_pack(name.scores, label, number),
-        logits=_pack(name.logits or (), label, number),
+        logits=_pack(logits, label, number),
     )
+
+
+def _check_numbers(scores: Sequence[float], logits: Sequence[float], label: str, number: int) -> None:
+    """Look at whole vectors with builtins: a pass in Python over 29,000 classes would hold up everybody.
+
+    A sum shows whether all are finite: no sum of numbers that the schema lets through overflows.
+    """
+    if not math.isfinite(sum(scores)) or not math.isfinite(sum(logits)):
+        kind = "logit" if math.isfinite(sum(scores)) else "score"
+        raise Unacceptable(
+            f"The classification {label!r} of detection {number} has a {kind} that is not finite."
+        )
+    for extreme in (min(scores), max(scores)):
+        if not -SCORE_SLACK <= extreme <= 1 + SCORE_SLACK:
+            raise Unacceptable(
+                f"The classification {label!r} of detection {number} has the score {extreme:g}; "
+                "scores are from 0 to 1."
+            )
 
 
 def _algorithm(key: str, known: Catalogue) -> KnownAlgorithm:

@@ -20,7 +20,6 @@ from ami.jobs.lifecycle import claims
 from ami.jobs.lifecycle.claims import Claim
 from ami.jobs.models import Job
 from ami.jobs.states import ErrorCode, TaskState
-from ami.main.models.capture_set import CaptureSetMethod
 
 ANALYZE_FROM = 1_000
 """Rows from which a fresh ledger is analysed; below, the planner cannot choose badly enough to matter."""
@@ -97,7 +96,7 @@ def _source(job: Job) -> tuple[str, dict[str, Any]]:
         }
     capture_set = job.source_image_collection
     if capture_set is not None:
-        if capture_set.method == CaptureSetMethod.FULL and not capture_set.kwargs:
+        if capture_set.holds_whole_project:
             return f"{captures} WHERE {own}", parameters
         return (
             f"{captures} JOIN main_sourceimagecollection_images m ON m.sourceimage_id = c.id "

@@ -8,6 +8,7 @@ from django.conf import settings
 from ami.base.failpoints import hit
 from ami.jobs import logs, transitions
 from ami.jobs.lifecycle.cleanup import clean_up
+from ami.jobs.lifecycle.failures import failure_lines
 from ami.jobs.models import Job
 from ami.jobs.progress import Counts, verdict
 from ami.jobs.states import JobState
@@ -29,21 +30,26 @@ def finish_job(job: Job, counts: Counts) -> bool:
     hit("finish.before_update")
     if not transitions.finish(job_id, run, ending):
         return False
-    logs.write_one(
-        job_id,
-        "job.finished",
-        _sentence(ending, counts),
-        "INFO" if ending == JobState.SUCCESS else "ERROR",
-        verdict=str(ending),
-        total=counts.total,
-        processed=counts.processed,
-        failed=counts.failed,
-        detections=counts.detections,
-        classifications=counts.classifications,
-    )
+    logs.write(job_id, [*failure_lines(job_id, counts.failed), _verdict_line(ending, counts)])
     hit("finish.before_cleanup")
     clean_up(job_id, run)
     return True
+
+
+def _verdict_line(ending: JobState, counts: Counts) -> logs.Line:
+    return logs.Line(
+        "job.finished",
+        _sentence(ending, counts),
+        "INFO" if ending == JobState.SUCCESS else "ERROR",
+        {
+            "verdict": str(ending),
+            "total": counts.total,
+            "processed": counts.processed,
+            "failed": counts.failed,
+            "detections": counts.detections,
+            "classifications": counts.classifications,
+        },
+    )
 
 
 def _sentence(ending: JobState, counts: Counts) -> str:

@@ -6,13 +6,14 @@ and changes nothing; under a good lease, what cannot be accepted is a failed att
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import ValidationError
 
 from ami.base.logs import clean_text
+from ami.jobs.lifecycle.bounds import Extent, boxes_outside, extent_of
 from ami.jobs.lifecycle.catalogue import catalogue
 from ami.jobs.lifecycle.checking import Unacceptable, check_result, needed_keys
 from ami.jobs.lifecycle.holders import Worker
@@ -56,6 +57,8 @@ class Success:
     lease: Lease
     packed: bytes
     processing_ms: int | None
+    extent: Extent | None
+    """Of all boxes together; None without boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +72,69 @@ class Problem:
     retryable: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands for an item that could not even be parsed, so that nobody knows whose lease it was."""
+
+    reason: str
+
+
 Item = Refused | Success | Problem
 
 
-def read_post(job: Job, results: Sequence[object], worker: Worker) -> list[Item]:
-    """Every item of a post, in order. Of several items for one image, the first counts."""
+def read_post(job: Job, results: Iterable[object], worker: Worker) -> list[Item]:
+    """Every item of a post, in order. Of several items for one image, the first counts.
+
+    Each item is dropped before the next is asked for, so `results` may make them one at a time.
+    """
     items: list[Item] = []
     seen: set[int] = set()
     for raw in results:
-        subject = raw.get("reply_subject") if isinstance(raw, dict) else None
-        echo = subject[:ECHO_MAX] if isinstance(subject, str) else ""
-        lease = _lease(job, subject, worker)
-        if isinstance(lease, str):
-            items.append(Refused(echo, ItemStatus.REJECTED, lease))
-        elif lease.image_id in seen:
-            items.append(
-                Refused(echo, ItemStatus.DUPLICATE, "An earlier item of this post is for the same image.")
-            )
-        else:
-            seen.add(lease.image_id)
-            items.append(_read(job, raw.get("result"), echo, lease))  # type: ignore[attr-defined]
-    return items
+        items.append(_judge(job, raw, worker, seen))
+        del raw
+    return _inside_their_images(items)
+
+
+def _judge(job: Job, raw: object, worker: Worker, seen: set[int]) -> Item:
+    """One item; `seen` are the images of those before it."""
+    if isinstance(raw, Unreadable):
+        return Refused("", ItemStatus.REJECTED, raw.reason)
+    item = raw if isinstance(raw, dict) else {}
+    subject = item.get("reply_subject")
+    echo = _sayable(subject[:ECHO_MAX]) if isinstance(subject, str) else ""
+    lease = _lease(job, subject, worker)
+    if isinstance(lease, str):
+        return Refused(echo, ItemStatus.REJECTED, lease)
+    if lease.image_id in seen:
+        return Refused(echo, ItemStatus.DUPLICATE, "An earlier item of this post is for the same image.")
+    seen.add(lease.image_id)
+    return _read(job, item.get("result"), echo, lease)
+
+
+def _inside_their_images(items: list[Item]) -> list[Item]:
+    """The items; a success with a box outside of its image has become a problem."""
+    successes = [item for item in items if isinstance(item, Success)]
+    extents = {item.lease.image_id: item.extent for item in successes if item.extent is not None}
+    outside = boxes_outside(extents)
+    if not outside:
+        return items
+    return [
+        Problem(
+            item.reply_subject,
+            item.lease,
+            ErrorCode.REJECTED_RESULT,
+            outside[item.lease.image_id],
+            retryable=True,
+        )
+        if isinstance(item, Success) and item.lease.image_id in outside
+        else item
+        for item in items
+    ]
+
+
+def _sayable(text: str) -> str:
+    """The text without halves of characters, which no answer can carry."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _lease(job: Job, subject: object, worker: Worker) -> Lease | str:
@@ -129,7 +174,8 @@ def _success(job: Job, result: PipelineResultsResponse, echo: str, lease: Lease)
     known = catalogue(job.pipeline_id, needed_keys(result))
     checked = check_result(result, lease.image_id, known)
     milliseconds = min(max(int(result.total_time * 1_000), 0), MS_MAX)
-    return Success(echo, lease, pack_item(AcceptedItem(checked, lease.delivery)), milliseconds)
+    packed = pack_item(AcceptedItem(checked, lease.delivery))
+    return Success(echo, lease, packed, milliseconds, extent_of(result.detections))
 
 
 def _problem(error: PipelineResultsError, echo: str, lease: Lease) -> Problem:

@@ -93,6 +93,7 @@ def ensure_queue(claim: Claim) -> Cursor | None:
     queue = TaskQueueManager()
     if epoch and queue.exists(claim.job_id, epoch):
         return Cursor(epoch, position)
+    lost = bool(epoch) and _stood_in_the_queue(claim.job_id, position)
     raised = execute(
         """UPDATE jobs_job SET queue_epoch = %s, published_to = 0, dispatch_seen = NULL
         WHERE id = %s AND queue_epoch = %s AND run = %s AND driver = %s
@@ -103,7 +104,7 @@ def ensure_queue(claim: Claim) -> Cursor | None:
         return None
     hit("publish.after_epoch")
     queue.create(claim.job_id, epoch + 1)
-    if epoch:
+    if lost:
         logs.write_one(
             claim.job_id,
             "job.queue_rebuilt",
@@ -112,6 +113,19 @@ def ensure_queue(claim: Claim) -> Cursor | None:
         )
     rebuild_pending_sets(claim.job_id)
     return Cursor(epoch + 1, 0)
+
+
+def _stood_in_the_queue(job_id: int, published_to: int) -> bool:
+    """Whether images wait whose messages were published: without the stream, those are lost.
+
+    Rows that a retry reopened stand behind the cursor, and the queue of a job that ended is gone by design.
+    """
+    found = rows(
+        """SELECT EXISTS (SELECT 1 FROM jobs_jobtask
+        WHERE job_id = %s AND position <= %s AND status = %s)""",
+        [job_id, published_to, TaskState.PENDING],
+    )
+    return bool(found[0][0])
 
 
 def rebuild_pending_sets(job_id: int) -> None:

@@ -7,7 +7,7 @@ posting it once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -37,11 +37,12 @@ class ItemAnswer:
     reason: str = ""
 
 
-def receive(job: Job, results: Sequence[object], *, worker: Worker) -> list[ItemAnswer]:
+def receive(job: Job, results: Iterable[object], *, worker: Worker) -> list[ItemAnswer]:
     """Take the results of a post; one answer per item, in order.
 
-    `results` is the raw list of the post. Raises Job.DoesNotExist when the job is gone (nothing is written)
-    and DatabaseError when the commit failed (the worker may post again). Safe to run twice.
+    `results` are the raw items of the post, which may be parsed on the way. Raises Job.DoesNotExist when the
+    job is gone (nothing is written) and DatabaseError when the commit failed (the worker may post again).
+    Safe to run twice.
     """
     items = read_post(job, results, worker)
     aftermath = Aftermath(job.pk)

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from ami.jobs import ledger, logs, transitions
 from ami.jobs.dispatcher import dispatcher
+from ami.jobs.lifecycle.advance import project_stages
 from ami.jobs.models import Job
 from ami.jobs.states import TaskState
 
@@ -36,6 +37,7 @@ def _reopen(job_id: int, states: list[TaskState]) -> bool:
             return False
         reopened = ledger.reopen(job_id, run + 1, states)
         transaction.on_commit(lambda: _dispatch(job_id))
+    project_stages(job_id)  # whoever asked for the retry is about to look at its stages
     logs.write_one(
         job_id,
         "job.retried",

@@ -8,6 +8,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from ami.jobs.health.dispatch import check_dispatch
+from ami.jobs.lifecycle.cancel import cancel_job
+from ami.jobs.lifecycle.retry import retry_job
 from ami.jobs.models import Job, JobLog, JobTask
 from ami.jobs.tests.faults import (
     delete_consumer,
@@ -92,6 +94,36 @@ def test_a_missing_stream_is_built_anew_under_the_next_epoch(light_world: World)
     job.refresh_from_db()
     assert (job.queue_epoch, light_world.standing(job)) == (2, 3)
     assert JobLog.objects.filter(job=job, level="WARNING", message__contains="rebuilt").count() == 1
+
+
+@pytest.mark.parametrize("worked_off", [True, False])
+def test_a_queue_that_was_removed_with_its_job_is_not_reported_as_missing(
+    light_world: World, worked_off: bool
+) -> None:
+    job = light_world.started_job(3)
+    tasks = light_world.reserve(job, 2)
+    light_world.post(job, [light_world.error(tasks[0], retryable=False), light_world.success(tasks[1])])
+    if worked_off:
+        light_world.work_off(job)
+        JobLog.objects.all().delete()  # it told why an image failed
+    else:
+        cancel_job(job.pk)
+        JobLog.objects.all().delete()  # it told that the job was cancelled
+    assert retry_job(Job.objects.get(pk=job.pk))
+    light_world.dispatch(job)
+    assert job.queue_epoch == 2
+    assert not JobLog.objects.filter(job=job, level="WARNING").exists()
+    delete_stream(job)
+    light_world.dispatch(job)
+    assert JobLog.objects.filter(job=job, level="WARNING", message__contains="rebuilt").count() == 1
+
+
+def test_a_missing_queue_that_held_nothing_any_more_is_built_without_a_warning(light_world: World) -> None:
+    job = light_world.started_job(2)
+    light_world.post(job, [light_world.success(task) for task in light_world.reserve(job)])
+    delete_stream(job)
+    light_world.dispatch(job)
+    assert (job.queue_epoch, JobLog.objects.filter(job=job, level="WARNING").count()) == (2, 0)
 
 
 @pytest.mark.parametrize("action", [Ack, Nak, InProgress])

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from ami.base.api.filters import FlagFilter
+from ami.main.capture_sets import in_set
 from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
 from ami.main.related import has_detections, is_processed
 
@@ -35,7 +36,7 @@ class CaptureFilter(django_filters.FilterSet):
     deployment__project = django_filters.ModelChoiceFilter(queryset=visible_projects)
     deployment = django_filters.ModelChoiceFilter(queryset=visible_deployments)
     collections = django_filters.ModelChoiceFilter(
-        field_name="capture_sets", queryset=visible_capture_sets, label="Capture set"
+        method="filter_collections", queryset=visible_capture_sets, label="Capture set"
     )
     processed = FlagFilter(method="filter_processed")
     has_detections = FlagFilter(method="filter_has_detections")
@@ -43,6 +44,12 @@ class CaptureFilter(django_filters.FilterSet):
     class Meta:
         model = SourceImage
         fields: list[str] = []
+
+    def filter_collections(
+        self, queryset: QuerySet[Any], _name: str, value: SourceImageCollection
+    ) -> QuerySet[Any]:
+        """Whether it is in a set."""
+        return queryset.filter(in_set(value))
 
     def filter_processed(self, queryset: QuerySet[Any], _name: str, value: bool) -> QuerySet[Any]:
         """Whether some algorithm has looked at it."""

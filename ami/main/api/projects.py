@@ -12,6 +12,14 @@ from ami.base.api.fields import parse_key
 from ami.main.models import Project
 
 
+def named_project_ids(request: Request) -> set[int]:
+    """Every project that query or body name as `project_id`. Raises a 400 for what is no id."""
+    body = request.data.get("project_id") if isinstance(request.data, dict) else None
+    return {
+        _key(named) for named in (request.query_params.get("project_id"), body) if named not in (None, "")
+    }
+
+
 def active_project_id(request: Request, kwargs: dict[str, Any]) -> int | None:
     """The id that the request names: in a nested URL, as `?project_id=`, or in the body as `project_id`.
 
@@ -23,6 +31,10 @@ def active_project_id(request: Request, kwargs: dict[str, Any]) -> int | None:
         named = request.data.get("project_id") if isinstance(request.data, dict) else None
     if named is None or named == "":
         return None
+    return _key(named)
+
+
+def _key(named: Any) -> int:
     key = parse_key(named)
     if key is None:
         raise ValidationError({"project_id": ["A valid integer is required."]})

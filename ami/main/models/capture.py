@@ -35,7 +35,6 @@ class SourceImage(TimestampedModel):
     size = models.BigIntegerField(null=True, blank=True, help_text="Bytes.")
     checksum = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the file, hexadecimal.")
     test_image = models.BooleanField(default=False)
-    last_processed = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

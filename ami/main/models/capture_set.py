@@ -27,7 +27,10 @@ class SourceImageCollection(TimestampedModel):
     method = models.CharField(max_length=64, choices=CaptureSetMethod.choices, default=CaptureSetMethod.FULL)
     kwargs = models.JSONField(default=dict, blank=True, help_text="Parameters of the method.")
     images: models.ManyToManyField[SourceImage, Any] = models.ManyToManyField(
-        SourceImage, related_name="capture_sets", blank=True
+        SourceImage,
+        related_name="capture_sets",
+        blank=True,
+        help_text="The members of a manual set; ask `ami.main.capture_sets` what a set holds.",
     )
 
     class Meta:
@@ -35,3 +38,8 @@ class SourceImageCollection(TimestampedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def holds_whole_project(self) -> bool:
+        """Whether it holds every capture of its project, without a row for each."""
+        return self.method == CaptureSetMethod.FULL and not self.kwargs

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from ami.main.capture_sets import populate
-from ami.main.models import SourceImageCollection
+from ami.main.models import SourceImage, SourceImageCollection
 from ami.main.tests.factories import make_capture, make_capture_set, make_deployment, make_project
 from ami.main.tests.people import People
 from ami.ml.models import Algorithm, Detection
@@ -90,6 +93,11 @@ def test_data_managers_change_sets(people: People, who: str, create: int, update
         ({"method": "manual", "kwargs": {"image_ids": "all"}}, "kwargs"),
         ({"method": "manual", "kwargs": {"image_ids": [True]}}, "kwargs"),
         ({"method": "manual", "kwargs": {"image_ids": [2**70]}}, "kwargs"),
+        ({"method": "manual", "kwargs": {"image_ids": ["x"]}}, "kwargs"),
+        ({"method": "manual", "kwargs": {"image_ids": [1.5]}}, "kwargs"),
+        ({"method": "manual", "kwargs": {"image_ids": None}}, "kwargs"),
+        ({"method": "manual", "kwargs": "1,2"}, "kwargs"),
+        ({"method": "manual", "kwargs": None}, "kwargs"),
         ({"name": ""}, "name"),
         ({"project": 999999}, "project"),
     ],
@@ -126,26 +134,88 @@ def test_a_capture_of_another_project_cannot_be_added(people: People) -> None:
     assert client.post(f"{one}add/", {}).json() == {"source_image": ["This field is required."]}
 
 
-def test_filling_a_full_set_takes_every_capture_of_the_project_and_no_other(people: People) -> None:
-    deployment, stranger = make_deployment(people.project), make_deployment(people.draft)
-    captures = [make_capture(deployment) for _ in range(3)]
-    make_capture(stranger)
-    capture_set = SourceImageCollection.objects.create(project=people.project, name="All")
-    assert populate(capture_set) == 3
-    assert populate(capture_set) == 0
-    assert set(capture_set.images.all()) == set(captures)
-    make_capture(deployment)
-    assert populate(capture_set) == 1
+def members(answer: Any) -> set[int]:
+    """The captures that a set holds after this answer."""
+    return set(SourceImageCollection.objects.get(pk=answer.json()["id"]).images.values_list("pk", flat=True))
 
 
-def test_filling_a_manual_set_takes_the_named_captures_of_the_project(people: People) -> None:
+def manual(people: People, *ids: object) -> dict[str, Any]:
+    """The body of a manual set."""
+    return {
+        "name": "S",
+        "project": people.project.pk,
+        "method": "manual",
+        "kwargs": {"image_ids": [*ids]},
+    }
+
+
+def test_a_manual_set_holds_exactly_the_named_captures_when_it_answers(people: People) -> None:
     deployment = make_deployment(people.project)
-    chosen, other = make_capture(deployment), make_capture(deployment)
-    stranger = make_capture(make_deployment(people.draft))
-    capture_set = make_capture_set(people.project, kwargs={"image_ids": [chosen.pk, stranger.pk, 999999]})
-    assert populate(capture_set) == 1
-    assert list(capture_set.images.all()) == [chosen]
-    assert other not in capture_set.images.all()
+    first, second, third = (make_capture(deployment).pk for _ in range(3))
+    client = people.client("data_manager")
+    made = client.post(SETS, manual(people, first, second, first))
+    assert (made.status_code, made.json()["source_images_count"], members(made)) == (201, 2, {first, second})
+    one = f"{SETS}{made.json()['id']}/"
+    changed = client.patch(one, {"kwargs": {"image_ids": [second, third]}})
+    assert (changed.json()["source_images_count"], members(changed)) == (2, {second, third})
+    client.post(f"{one}add/", {"source_image": first})
+    assert members(client.patch(one, {"name": "T"})) == {first, second, third}, "the choice was not named"
+    assert members(client.patch(one, {"kwargs": {"image_ids": []}})) == set()
+
+
+def test_a_set_that_changes_its_method_holds_what_the_new_one_says(people: People) -> None:
+    deployment = make_deployment(people.project)
+    first, second = make_capture(deployment).pk, make_capture(deployment).pk
+    client = people.client("data_manager")
+    made = client.post(SETS, manual(people, first))
+    one = f"{SETS}{made.json()['id']}/"
+    full = client.patch(one, {"method": "full", "kwargs": {}})
+    assert (full.json()["source_images_count"], members(full)) == (2, set())
+    again = client.patch(one, {"method": "manual", "kwargs": {"image_ids": [second]}})
+    assert (again.json()["source_images_count"], members(again)) == (1, {second})
+
+
+def test_captures_that_the_project_does_not_have_are_named_in_a_sentence(people: People) -> None:
+    mine, stranger = (
+        make_capture(make_deployment(people.project)),
+        make_capture(make_deployment(people.draft)),
+    )
+    client = people.client("data_manager")
+
+    def refusal(*ids: int) -> Any:
+        answer = client.post(SETS, manual(people, *ids))
+        assert answer.status_code == 400
+        return answer.json()
+
+    assert refusal(mine.pk, stranger.pk) == {"kwargs": [f"The project has no capture {stranger.pk}."]}
+    assert refusal(900003, mine.pk, 900001) == {"kwargs": ["The project has no captures 900003 and 900001."]}
+    many = range(900001, 911001)
+    sentence = "The project has no captures 900001, 900002, 900003 and 10,997 more."
+    assert refusal(*many) == {"kwargs": [sentence]}
+    assert not SourceImageCollection.objects.filter(name="S").exists()
+    one = f"{SETS}{make_capture_set(people.project, mine).pk}/"
+    assert client.patch(one, {"kwargs": {"image_ids": [stranger.pk]}}).status_code == 400
+    assert members(client.get(one)) == {mine.pk}
+
+
+def test_ten_thousand_captures_cost_as_many_statements_as_one(people: People) -> None:
+    deployment = make_deployment(people.project)
+    ids = [
+        capture.pk
+        for capture in SourceImage.objects.bulk_create(
+            SourceImage(project=people.project, deployment=deployment, path=f"{number}.jpg")
+            for number in range(10_000)
+        )
+    ]
+    client = people.client("data_manager")
+    client.post(SETS, manual(people, ids[0]))
+    costs = []
+    for chosen in (ids[:1], ids):
+        with CaptureQueriesContext(connection) as queries:
+            made = client.post(SETS, manual(people, *chosen))
+        assert made.json()["source_images_count"] == len(chosen)
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
 
 
 def test_a_list_costs_the_same_however_long_it_is(

@@ -130,6 +130,30 @@ def test_a_filter_does_not_say_whether_a_strange_station_exists(people: People) 
     assert answers[0].json() == answers[1].json()
 
 
+def test_last_processed_is_the_time_of_the_newest_prediction(people: People, detector: Algorithm) -> None:
+    deployment = make_deployment(people.project)
+    never, early, late = (make_capture(deployment) for _ in range(3))
+    times = {}
+    for hour, capture, x1 in ((1, late, 1), (2, early, 1), (3, late, None)):
+        row = box(capture, detector, x1)
+        times[capture.pk] = datetime(2026, 7, 1, hour, tzinfo=UTC)
+        Detection.objects.filter(pk=row.pk).update(created_at=times[capture.pk])
+    client = people.client("anonymous")
+    for query, order in (
+        ("last_processed", [early, late, never]),
+        ("-last_processed", [late, early, never]),
+    ):
+        answer = client.get(f"{CAPTURES}?project_id={people.project.pk}&ordering={query}").json()["results"]
+        assert [item["id"] for item in answer] == [capture.pk for capture in order]
+        assert {item["id"]: item["last_processed"] for item in answer} == {
+            never.pk: None,
+            early.pk: "2026-07-01T02:00:00.000000Z",
+            late.pk: "2026-07-01T03:00:00.000000Z",
+        }
+    page = client.get(f"{CAPTURES}{early.pk}/").json()
+    assert page["last_processed"] == "2026-07-01T02:00:00.000000Z"
+
+
 def test_captures_without_a_time_come_last(people: People) -> None:
     deployment = make_deployment(people.project)
     timeless, early, late = (

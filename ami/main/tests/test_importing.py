@@ -167,13 +167,13 @@ def test_a_folder_without_images_is_refused_with_a_sentence(
 
 
 @pytest.mark.integration
-def test_the_command_imports_and_fills_the_set_of_all_images(db: None, folder: Path, media: Path) -> None:
+def test_the_command_imports_and_says_what_happened(db: None, folder: Path, media: Path) -> None:
     project = create_project(name="P", owner=None)
     station, out, err = project.deployments.get(), StringIO(), StringIO()
     call_command("import_captures", deployment=station.pk, folder=folder, stdout=out, stderr=err)
     assert "2 imported (1 without a time), 0 already there, 1 damaged." in out.getvalue()
     assert "broken.jpg" in err.getvalue()
-    assert project.capture_sets.get().images.count() == 2
+    assert project.captures.count() == 2
 
 
 @pytest.mark.integration

@@ -29,7 +29,8 @@ def upload(
     image = SimpleUploadedFile(name, image_bytes() if data is None else data, "image/jpeg")
     query = fields.pop("query", f"?project_id={people.project.pk}&process_now=false")
     client = people.client(who)
-    return client.post(f"{UPLOAD}{query}", {"image": image, "deployment": deployment}, format="multipart")
+    form = {"image": image, "deployment": deployment, **fields}
+    return client.post(f"{UPLOAD}{query}", form, format="multipart")
 
 
 def test_an_upload_becomes_a_capture_with_the_shape_of_the_contract(people: People) -> None:
@@ -120,3 +121,17 @@ def test_nobody_uploads_to_a_hidden_station(people: People) -> None:
     response = upload(people, deployment=hidden.pk)
     assert response.status_code == 400
     assert list(response.json()) == ["deployment"]
+
+
+@pytest.mark.parametrize("where", ["query", "body", "body against the query"])
+def test_an_upload_goes_to_a_station_of_the_project_that_the_request_names(
+    people: People, where: str, media: Path
+) -> None:
+    right, wrong = people.project.pk, people.draft.pk
+    query = {"query": f"project_id={wrong}&", "body against the query": f"project_id={right}&"}.get(where, "")
+    form: dict[str, Any] = {} if where == "query" else {"project_id": wrong}
+    response = upload(people, query=f"?{query}process_now=false", **form)
+    assert response.status_code == 400
+    assert response.json() == {"deployment": ["This does not belong to the project."]}
+    assert [path for path in media.rglob("*") if path.is_file()] == []
+    assert upload(people, query="?process_now=false", project_id=right).status_code == 201

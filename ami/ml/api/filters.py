@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_filters
+from django.db.models import QuerySet
 
 from ami.main.api.filters import visible_capture_sets, visible_projects
-from ami.main.models import Taxon
+from ami.main.capture_sets import in_set
+from ami.main.models import SourceImageCollection, Taxon
 from ami.ml.models import Algorithm, Classification, Detection
 
 
@@ -29,7 +33,7 @@ class ClassificationFilter(django_filters.FilterSet):
     detection = django_filters.NumberFilter(field_name="detection_id")
     detection__source_image__project = django_filters.ModelChoiceFilter(queryset=visible_projects)
     detection__source_image__collections = django_filters.ModelChoiceFilter(
-        field_name="detection__source_image__capture_sets",
+        method="filter_collections",
         queryset=visible_capture_sets,
         label="Capture set",
     )
@@ -37,3 +41,9 @@ class ClassificationFilter(django_filters.FilterSet):
     class Meta:
         model = Classification
         fields: list[str] = []
+
+    def filter_collections(
+        self, queryset: QuerySet[Any], _name: str, value: SourceImageCollection
+    ) -> QuerySet[Any]:
+        """Whether its capture is in a set."""
+        return queryset.filter(in_set(value, "detection__source_image__"))

@@ -61,5 +61,10 @@ class WorkerKey(TimestampedModel):
     class Meta:
         ordering: ClassVar[list[str]] = ["-created_at", "-pk"]
 
+    @property
+    def is_usable(self) -> bool:
+        """Neither revoked nor over."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > clock.now())
+
     def __str__(self) -> str:
         return f"{self.prefix}… of {self.service}"

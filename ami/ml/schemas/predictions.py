@@ -1,4 +1,7 @@
-"""What a pipeline says about an image: boxes, and classifications of what is in them."""
+"""What a pipeline says about an image: boxes, and classifications of what is in them.
+
+Of a list only the first mistake is told: a million of them would cost more memory than the post.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,10 @@ class ClassificationResponse(WireModel):
     """One classifier's verdict on one detection."""
 
     classification: Name
-    labels: Annotated[list[Name], Field(max_length=MAX_CLASSES)] | None = None
-    scores: Annotated[list[Number], Field(max_length=MAX_CLASSES)] = []
+    labels: Annotated[list[Name], Field(max_length=MAX_CLASSES, fail_fast=True)] | None = None
+    scores: Annotated[list[Number], Field(max_length=MAX_CLASSES, fail_fast=True)] = []
     """One a class, in the order of the category map."""
-    logits: Annotated[list[Number], Field(max_length=MAX_CLASSES)] | None = None
+    logits: Annotated[list[Number], Field(max_length=MAX_CLASSES, fail_fast=True)] | None = None
     inference_time: Number | None = None
     algorithm: AlgorithmReference
     terminal: bool = True
@@ -53,7 +56,9 @@ class DetectionResponse(WireModel):
     algorithm: AlgorithmReference
     timestamp: Timestamp
     crop_image_url: Url | None = None
-    classifications: Annotated[list[ClassificationResponse], Field(max_length=MAX_CLASSIFICATIONS)] = []
+    classifications: Annotated[
+        list[ClassificationResponse], Field(max_length=MAX_CLASSIFICATIONS, fail_fast=True)
+    ] = []
 
 
 class DetectionRequest(WireModel):

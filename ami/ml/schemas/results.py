@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ami.ml.schemas.algorithms import AlgorithmConfigResponse
-from ami.ml.schemas.base import MAX_DETECTIONS, MAX_IMAGES, Id, Name, Number, Text, Token, WireModel
+from ami.ml.schemas.base import (
+    MAX_ALGORITHMS,
+    MAX_DETECTIONS,
+    MAX_IMAGES,
+    Id,
+    Name,
+    Number,
+    Text,
+    Token,
+    WireModel,
+)
 from ami.ml.schemas.images import SourceImageResponse
 from ami.ml.schemas.predictions import DetectionResponse
 
@@ -19,15 +29,22 @@ def readable(text: str) -> str:
     return "".join(c for c in text[: 2 * MAX_ERROR_TEXT] if c in "\n\t" or c.isprintable())[:MAX_ERROR_TEXT]
 
 
+def _few(algorithms: object) -> object:
+    """Refuse many before a complaint is written about each."""
+    if isinstance(algorithms, dict) and len(algorithms) > MAX_ALGORITHMS:
+        raise ValueError(f"more than {MAX_ALGORITHMS} algorithms")
+    return algorithms
+
+
 class PipelineResultsResponse(WireModel):
     """Predictions for one image (pull mode) or several (push mode)."""
 
     pipeline: Name
-    algorithms: dict[str, AlgorithmConfigResponse] = {}
+    algorithms: Annotated[dict[str, AlgorithmConfigResponse], BeforeValidator(_few)] = {}
     """Read by nobody: algorithms are announced when the pipeline is registered."""
     total_time: Number
-    source_images: Annotated[list[SourceImageResponse], Field(max_length=MAX_IMAGES)]
-    detections: Annotated[list[DetectionResponse], Field(max_length=MAX_DETECTIONS)]
+    source_images: Annotated[list[SourceImageResponse], Field(max_length=MAX_IMAGES, fail_fast=True)]
+    detections: Annotated[list[DetectionResponse], Field(max_length=MAX_DETECTIONS, fail_fast=True)]
     errors: list[Any] | Text | None = None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.contrib import admin
-from django.contrib.messages import get_messages
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -101,15 +102,17 @@ def test_a_project_made_in_the_admin_has_what_every_project_needs(site_admin: Cl
     assert project.memberships.get().user == owner
 
 
-def test_a_set_is_filled_from_the_list(site_admin: Client) -> None:
-    project = make_project()
-    make_capture(make_deployment(project))
-    capture_set = SourceImageCollection.objects.create(project=project, name="All")
-    response = site_admin.post(
-        "/admin/main/sourceimagecollection/", {"action": "fill", "_selected_action": [capture_set.pk]}
-    )
-    assert [str(message) for message in get_messages(response.wsgi_request)] == ["All: 1 captures added."]
-    assert capture_set.images.count() == 1
+def test_a_set_made_in_the_admin_holds_what_its_parameters_say(site_admin: Client) -> None:
+    capture, stranger = (make_capture(make_deployment(make_project())) for _ in range(2))
+    page = "/admin/main/sourceimagecollection/add/"
+
+    def form(*ids: int) -> dict[str, object]:
+        kwargs = json.dumps({"image_ids": ids})
+        return {"project": capture.project_id, "name": "S", "method": "manual", "kwargs": kwargs}
+
+    assert b"The project has no capture" in site_admin.post(page, form(stranger.pk)).content
+    assert site_admin.post(page, form(capture.pk)).status_code == 302
+    assert SourceImageCollection.objects.get().images.get() == capture
 
 
 def test_parameters_of_a_set_are_checked(site_admin: Client) -> None:

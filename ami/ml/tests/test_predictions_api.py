@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from ami.main.models import SourceImage, Taxon
@@ -190,3 +192,21 @@ def test_a_list_costs_the_same_however_long_it_is(
     client.get(path)
     with django_assert_max_num_queries(4):  # project, count, page, the caller's roles
         assert len(client.get(path).json()["results"]) == 10
+
+
+def test_only_the_page_of_a_classification_reads_its_vectors(
+    people: People, detection: Detection, classifier: Algorithm
+) -> None:
+    found = name(detection, classifier)
+    project = people.project.pk
+    calls = {
+        f"{CLASSIFICATIONS}?project_id={project}": False,
+        f"{DETECTIONS}?project_id={project}": False,
+        f"{DETECTIONS}{detection.pk}/": False,
+        f"/api/v2/captures/?project_id={project}&with_detections=true": False,
+        f"{CLASSIFICATIONS}{found.pk}/": True,
+    }
+    for path, reads in calls.items():
+        with CaptureQueriesContext(connection) as captured:
+            assert people.client("superuser").get(path).status_code == 200
+        assert any("scores_packed" in query["sql"] for query in captured) is reads, path

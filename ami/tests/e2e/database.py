@@ -46,6 +46,11 @@ class Database:
         with psycopg.connect(self.url) as connection:
             return connection.execute(query, parameters).fetchall()
 
+    def execute(self, statement: LiteralString) -> None:
+        """Change something behind everybody's back."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
+
     def _on_server(self, statement: LiteralString, *names: str) -> None:
         with psycopg.connect(self.url, dbname="postgres", autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

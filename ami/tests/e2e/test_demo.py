@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
@@ -17,8 +18,12 @@ import psutil
 import pytest
 
 from ami.demo.programs import ROOT
+from ami.embedded.nats import Nats
 from ami.embedded.process import alive
+from ami.embedded.stack import ADDRESSES
 from ami.embedded.tests.observe import wait_until
+from ami.embedded.valkey import Valkey
+from ami.tests.e2e.database import Database
 
 SECONDS = 90.0
 
@@ -34,9 +39,21 @@ def _command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "ami.demo", *map(str, arguments)]
 
 
-def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def _environment(**variables: str) -> dict[str, str]:
+    """Without the servers of this test session, unless they are named here."""
+    kept = {name: value for name, value in os.environ.items() if name not in ADDRESSES}
+    return kept | variables
+
+
+def _run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        _command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+        _command(*arguments),
+        cwd=ROOT,
+        env=_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
     )
 
 
@@ -45,6 +62,7 @@ def _running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         _command(*arguments),
         cwd=ROOT,
+        env=_environment(),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -56,8 +74,9 @@ def _running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_demo_runs_a_job_and_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
-    report = tmp_path / "report.json"
-    done = _run("--once", "--count", "4", "--data", data, "--json", report)
+    report, temporary = tmp_path / "report.json", tmp_path / "tmp"
+    temporary.mkdir()
+    done = _run("--once", "--count", "4", "--data", data, "--json", report, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SUCCESS" in done.stdout
     assert S_IMODE(report.stat().st_mode) == 0o600
@@ -69,6 +88,8 @@ def test_demo_runs_a_job_and_leaves_nothing_behind(data: Path, tmp_path: Path) -
     assert all(Path(picture).stat().st_size > 10_000 for picture in told["pictures"])
     assert told["logins"]["admin"]["password"] in done.stdout
     assert _processes_of(data) == []
+    assert list(temporary.iterdir()) == []
+    assert not (data / "tmp").exists()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
@@ -82,6 +103,52 @@ def test_demo_that_is_ended_takes_everything_with_it(data: Path, number: signal.
         assert demo.returncode == code
         assert "Traceback" not in output
         wait_until(lambda: _processes_of(data) == [], "nothing of the demo runs any more")
+
+
+def test_demo_uses_given_servers_and_harms_nothing_in_a_given_database(
+    template_database: Database,
+    data: Path,
+    tmp_path: Path,
+    own_valkey: Callable[[], Valkey],
+    own_nats: Callable[[], Nats],
+) -> None:
+    database = template_database.copy(f"e2e_demo_{os.getpid()}")
+    database.execute(
+        "INSERT INTO main_project (name, description, active, draft, flags, session_time_gap_seconds, "
+        "score_threshold, created_at, updated_at) "
+        "VALUES ('Theirs', '', true, true, '{}', 1, 0.5, now(), now())"
+    )
+    try:
+        before = database.rows("SELECT * FROM main_project"), database.rows("SELECT * FROM users_user")
+        report = tmp_path / "report.json"
+        done = _run(
+            *("--once", "--count", "2", "--data", tmp_path / "data", "--json", report),
+            DATABASE_URL=database.url,
+            REDIS_URL=own_valkey().url,
+            NATS_URL=own_nats().url,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Servers of the environment are used" in done.stdout
+        assert [path.name for path in (tmp_path / "data" / "servers").iterdir()] == ["lock"]
+        told = json.loads(report.read_text())
+        jobs = "SELECT status FROM jobs_job WHERE project_id = %s"
+        assert database.rows(jobs, told["ids"]["project"]) == [("SUCCESS",)]
+        after = database.rows("SELECT * FROM main_project"), database.rows("SELECT * FROM users_user")
+        assert [set(map(str, was)) - set(map(str, now)) for was, now in zip(before, after, strict=True)] == [
+            set(),
+            set(),
+        ]
+        assert [len(rows) for rows in after] == [len(before[0]) + 1, len(before[1]) + 3]
+    finally:
+        database.drop()
+
+
+def test_given_server_that_does_not_answer_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    done = _run("--once", "--data", tmp_path / "data", REDIS_URL="redis://127.0.0.1:1/0")
+    assert done.returncode == 2
+    assert done.stderr.startswith("REDIS_URL names a server that does not answer (127.0.0.1:1/0: ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "data").exists()
 
 
 def test_folder_without_images_is_refused_with_a_sentence(tmp_path: Path) -> None:

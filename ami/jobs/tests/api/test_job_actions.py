@@ -105,6 +105,20 @@ def test_retry_repeats_what_was_cancelled_and_keeps_what_was_done(lab: Lab) -> N
     assert lab.world.tally(job) == {"pending": 2, "processed": 1}
 
 
+@pytest.mark.parametrize("action", ["retry", "run"])
+def test_a_repeated_job_shows_what_is_left_to_do_at_once(lab: Lab, action: str) -> None:
+    job = lab.world.started_job(images=4)
+    tasks = lab.world.reserve(job)
+    failures = [lab.world.error(task, retryable=False) for task in tasks[1:]]
+    lab.world.post(job, [lab.world.success(tasks[0]), *failures])
+    lab.world.background.run()
+    assert lab.get(at(job)).json()["progress"]["summary"] == {"status": "FAILURE", "progress": 1.0}
+    answer = lab.post(at(job, action)).json()
+    assert answer["status"] == "PENDING"
+    stages = {stage["key"]: (stage["status"], stage["progress"]) for stage in answer["progress"]["stages"]}
+    assert stages == {"collect": ("SUCCESS", 1.0), "process": ("STARTED", 0.25), "results": ("STARTED", 0.25)}
+
+
 def test_cancel_ends_a_job_and_empties_its_queue(lab: Lab) -> None:
     job = lab.world.started_job(images=3)
     answer = lab.post(at(job, "cancel"), who="data_manager")

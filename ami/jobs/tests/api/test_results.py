@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from ami.base.failpoints import arm
 from ami.jobs.api import worker_views
+from ami.jobs.api.result_body import PostedItems
 from ami.jobs.api.worker_wire import posted_results
 from ami.jobs.models import InboxEntry, Job
 from ami.jobs.tests.api.lab import Lab, at
@@ -62,7 +63,7 @@ def test_more_items_than_one_post_may_have_are_a_400(lab: Lab, settings: Setting
     refused = lab.post(at(lab.world.job(images=0), "result"), {"results": [{}] * 3})
     assert (refused.status_code, refused.json()) == (
         400,
-        {"results": ["3 items; send at most 2 in one post."]},
+        {"results": ["More than 2 items; send at most 2 in one post."]},
     )
 
 
@@ -144,7 +145,7 @@ def test_a_job_deleted_during_the_post_is_not_found(lab: Lab, monkeypatch: pytes
     job = lab.world.started_job(images=1)
     post = {"results": [lab.success(task) for task in lab.tasks(job)]}
 
-    def delete_job_meanwhile(request: Request) -> list[Any]:
+    def delete_job_meanwhile(request: Request) -> PostedItems:
         Job.objects.filter(pk=job.pk).delete()
         return posted_results(request)
 

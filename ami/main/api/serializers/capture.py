@@ -20,6 +20,7 @@ from ami.main.api.serializers.nested import (
     RecentJobsField,
     url_of,
 )
+from ami.main.capture_sets import sets_of
 from ami.main.models import Deployment, SourceImage, SourceImageUpload
 
 
@@ -34,6 +35,7 @@ class CaptureSerializer(ProjectObjectSerializer[SourceImage]):
     detections_count = serializers.IntegerField(read_only=True, default=0)
     occurrences_count = NotYetField()
     taxa_count = NotYetField()
+    last_processed = serializers.DateTimeField(read_only=True, default=None)
     detections = serializers.SerializerMethodField()
     thumbnails = NotYetField()
     project = VisibleProjectField()
@@ -62,7 +64,6 @@ class CaptureSerializer(ProjectObjectSerializer[SourceImage]):
             "thumbnails",
             "user_permissions",
         ]
-        read_only_fields = ["last_processed"]
 
     def get_size_display(self, capture: SourceImage) -> str | None:
         """The size for people."""
@@ -108,7 +109,7 @@ class CaptureDetailSerializer(CaptureSerializer):
     public_base_url = serializers.URLField(max_length=1024)
     uploaded_by = serializers.SerializerMethodField()
     jobs = RecentJobsField()
-    collections = CaptureSetNestedSerializer(source="capture_sets", many=True, read_only=True)
+    collections = serializers.SerializerMethodField()
     event_next_capture_id = NotYetField()
     event_prev_capture_id = NotYetField()
     event_current_capture_index = NotYetField()
@@ -136,6 +137,11 @@ class CaptureDetailSerializer(CaptureSerializer):
         """The id of the person who uploaded it."""
         upload: SourceImageUpload | None = getattr(capture, "upload", None)
         return upload.user_id if upload else None
+
+    @extend_schema_field(CaptureSetNestedSerializer(many=True))
+    def get_collections(self, capture: SourceImage) -> Any:
+        """The sets that hold it."""
+        return CaptureSetNestedSerializer(sets_of(capture), many=True, context=self.context).data
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """The station is one of the project; a time without a zone is in the station's zone."""

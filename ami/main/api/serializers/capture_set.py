@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -13,7 +14,7 @@ from ami.base.api.serializers import DetailsField, list_link
 from ami.base.errors import InvalidInput
 from ami.main.api.serializers.base import ProjectObjectSerializer, VisibleProjectField
 from ami.main.api.serializers.nested import RecentJobsField
-from ami.main.capture_sets import check_parameters
+from ami.main.capture_sets import check_captures, check_parameters, write_members
 from ami.main.models import SourceImageCollection
 from ami.main.models.capture_set import CaptureSetMethod
 
@@ -66,8 +67,27 @@ class CaptureSetSerializer(ProjectObjectSerializer[SourceImageCollection]):
         if "kwargs" in attrs or "method" in attrs:
             method = str(attrs.get("method") or getattr(self.instance, "method", CaptureSetMethod.FULL))
             parameters = attrs.get("kwargs", getattr(self.instance, "kwargs", {}))
+            project = attrs["project"] if self.instance is None else self.instance.project
             try:
-                check_parameters(method, parameters)
+                check_captures(project.pk, check_parameters(method, parameters))
             except InvalidInput as error:
                 raise serializers.ValidationError({"kwargs": [error.message]}) from error
         return attrs
+
+    @transaction.atomic
+    def create(self, validated_data: dict[str, Any]) -> SourceImageCollection:
+        """A set that holds what its parameters say."""
+        capture_set: SourceImageCollection = super().create(validated_data)
+        write_members(capture_set)
+        return capture_set
+
+    @transaction.atomic
+    def update(
+        self, instance: SourceImageCollection, validated_data: dict[str, Any]
+    ) -> SourceImageCollection:
+        """What was chosen one by one since stays, unless method or parameters are named anew."""
+        before = instance.method
+        capture_set: SourceImageCollection = super().update(instance, validated_data)
+        if "kwargs" in validated_data or capture_set.method != before:
+            write_members(capture_set)
+        return capture_set

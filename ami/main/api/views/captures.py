@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
@@ -12,9 +11,8 @@ from ami.base.api.filters import flag
 from ami.main.api.filters import CaptureFilter
 from ami.main.api.serializers.capture import CaptureDetailSerializer, CaptureSerializer
 from ami.main.api.viewsets import ProjectScopedViewSet
-from ami.main.capture_sets import add_to_full_sets
-from ami.main.models import SourceImage, SourceImageCollection
-from ami.main.related import detections_count, real_detections, recent_jobs
+from ami.main.models import SourceImage
+from ami.main.related import detections_count, last_processed, real_detections, recent_jobs
 
 
 @extend_schema(
@@ -50,18 +48,14 @@ class CaptureViewSet(ProjectScopedViewSet[SourceImage], ModelViewSet[SourceImage
 
     def get_queryset(self) -> QuerySet[SourceImage]:
         """Captures with their counts; boxes where they are asked for."""
-        queryset = super().get_queryset().annotate(detections_count=detections_count())
+        queryset = (
+            super()
+            .get_queryset()
+            .annotate(detections_count=detections_count(), last_processed=last_processed())
+        )
         if self.action != "list":
-            sets = Prefetch("capture_sets", SourceImageCollection.objects.order_by("-pk"))
-            return queryset.prefetch_related(real_detections(), recent_jobs(SourceImage), sets)
+            return queryset.prefetch_related(real_detections(), recent_jobs(SourceImage))
         return queryset.prefetch_related(real_detections()) if self._with_detections else queryset
-
-    def perform_create(self, serializer: BaseSerializer[SourceImage]) -> None:
-        """A new capture belongs to the project's `full` sets at once."""
-        with transaction.atomic():
-            super().perform_create(serializer)
-            if serializer.instance is not None:
-                add_to_full_sets(serializer.instance)
 
     @property
     def _with_detections(self) -> bool:

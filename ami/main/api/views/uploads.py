@@ -16,10 +16,11 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ami.base.api.bodies import BodyTooLarge
 from ami.base.api.filters import flag
-from ami.base.api.json import BodyTooLarge
 from ami.base.errors import InvalidInput
 from ami.main.api.filters import visible_deployments
+from ami.main.api.projects import named_project_ids
 from ami.main.api.serializers.capture import UploadSerializer
 from ami.main.api.viewsets import ProjectScopedViewSet
 from ami.main.images import UnreadableImage
@@ -77,6 +78,8 @@ class UploadViewSet(
         serializer = NewUploadSerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         deployment: Deployment = serializer.validated_data["deployment"]
+        if named_project_ids(request) - {deployment.project_id}:
+            raise ValidationError({"deployment": ["This does not belong to the project."]})
         self.require("create", deployment.project_id)
         process_now = flag(request, "process_now")
         if process_now:

@@ -8,14 +8,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ami.base.errors import AmiError
-from ami.main.capture_sets import populate
 from ami.main.importing import import_folder
-from ami.main.models import Deployment, SourceImageCollection
-from ami.main.models.capture_set import CaptureSetMethod
+from ami.main.models import Deployment
 
 
 class Command(BaseCommand):
-    """Import images, then fill the project's sets of all images."""
+    """Import images."""
 
     help = "Copies the JPEG and PNG files of a folder into the media storage, one capture each."
 
@@ -32,7 +30,7 @@ class Command(BaseCommand):
         how.add_argument("--move", action="store_true", help="Delete each original once it is imported.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import, fill the sets, say what happened."""
+        """Import, say what happened."""
         deployment = Deployment.objects.filter(pk=options["deployment"]).first()
         if deployment is None:
             raise CommandError(f"There is no deployment {options['deployment']}.")
@@ -46,10 +44,6 @@ class Command(BaseCommand):
             )
         except (AmiError, OSError) as error:
             raise CommandError(str(error)) from error
-        for capture_set in SourceImageCollection.objects.filter(
-            project_id=deployment.project_id, method=CaptureSetMethod.FULL
-        ):
-            populate(capture_set)
         for name, reason in report.broken:
             self.stderr.write(f"left out {name}: {reason}")
         self.stdout.write(

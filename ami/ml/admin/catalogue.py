@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import F, Func, IntegerField, QuerySet
 from django.http import HttpRequest
 
+from ami.ml.admin.workers import make_keys
 from ami.ml.models import (
     Algorithm,
     AlgorithmCategoryMap,
@@ -96,7 +97,8 @@ class ProcessingServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("last_seen_live",)
     search_fields = ("name", "endpoint_url")
     autocomplete_fields = ("projects", "pipelines")
-    readonly_fields = ("last_seen", "last_seen_live", "last_seen_latency")
+    readonly_fields = ("last_seen", "last_seen_live", "last_seen_latency", "registered_by")
+    actions = (make_keys,)
 
     @admin.display(boolean=True)
     def online(self, service: ProcessingService) -> bool:
