@@ -56,7 +56,7 @@ class ProjectScopedViewSet(GenericViewSet[_M]):
         """The rows of the active project, or of every project that the caller may see."""
         queryset = super().get_queryset()
         if self.active_project is not None:
-            return queryset.filter(**{self.project_path: self.active_project})
+            return queryset.filter(**{self.project_path: self.active_project.pk})
         visible = Project.objects.all().visible_to(self.request.user)
         return queryset.filter(**{f"{self.project_path}__in": visible})
 

@@ -16,6 +16,7 @@ from ami.main.api.serializers.project import MemberSerializer, ProjectListSerial
 from ami.main.api.viewsets import ProjectScopedViewSet
 from ami.main.models import Project, ProjectMembership, SourceImage
 from ami.main.related import jobs_of
+from ami.users.models import User
 
 
 @extend_schema(parameters=[OpenApiParameter("user_id", int, description="Only the caller's own projects.")])
@@ -67,14 +68,14 @@ class ProjectViewSet(ProjectScopedViewSet[Project], ModelViewSet[Project]):
         return key
 
     def perform_create(self, serializer: BaseSerializer[Project]) -> None:
-        """Whoever is logged in may make a project."""
-        if not self.request.user.is_authenticated:
+        """Whoever has an account may make a project, and owns it."""
+        if not isinstance(self.request.user, User):
             self.permission_denied(self.request)
         serializer.save()
 
     def envelope_permissions(self) -> list[str]:
-        """Whoever is logged in may make a project."""
-        return ["create"] if self.request.user.is_authenticated else []
+        """Whoever has an account may make a project."""
+        return ["create"] if isinstance(self.request.user, User) else []
 
 
 @extend_schema(parameters=[OpenApiParameter("project_pk", int, OpenApiParameter.PATH)])
