@@ -13,7 +13,7 @@ from typing import Any
 wsgi_app = "config.wsgi:application"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "128"))
+threads = int(os.environ.get("WEB_THREADS", "256"))
 # Read by the settings when a worker process loads the application. A quarter of the threads never waits.
 os.environ.setdefault("DB_POOL_MAX", "12")
 os.environ.setdefault("LONG_POLL_MAX_WAITERS", str(threads * 3 // 4))

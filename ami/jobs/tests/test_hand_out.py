@@ -134,7 +134,7 @@ def test_what_is_there_already_is_handed_out_without_waiting(world: World) -> No
 
 def test_a_waiter_holds_no_database_connection(world: World) -> None:
     with waiting(world):
-        assert not _others_are_at_work()
+        wait_for(lambda: not _others_are_at_work())
         job = world.job(1)
         execute("UPDATE jobs_job SET name = 'x' WHERE id = %s", [job.pk])
         run_job(job)
