@@ -28,6 +28,9 @@ LOOK_AGAIN_SECONDS = 10.0
 SOON_SECONDS = 0.1
 """The ledger says that something is free, but the queue did not hand it out yet: it will in a moment."""
 
+SOON_MAX_SECONDS = 2.0
+"""Unless that takes longer (not published yet, or a quota is used up): each look comes later, up to this."""
+
 _ROUNDS = 3
 
 
@@ -63,12 +66,15 @@ def wait_for_tasks(
     hub = wakeups()
     if hub.count >= settings.LONG_POLL_MAX_WAITERS:
         raise Crowded
+    soon = SOON_SECONDS
     with hub.waiting(_is_within(reach), wanted) as waiter:
         while still_there():
             tasks, opens_in = _try(reach, wanted, worker, base_url)
             left = deadline - time.monotonic()
             if tasks or left <= 0:
                 return tasks
+            if opens_in is None:
+                opens_in, soon = soon, min(2 * soon, SOON_MAX_SECONDS)
             _sleep(waiter, min(left, opens_in))
     return []
 
@@ -79,8 +85,8 @@ def _sleep(waiter: Waiter, seconds: float) -> None:
     forget_drained(waiter.wait(seconds))
 
 
-def _try(reach: Reach, wanted: int, worker: Worker, base_url: str) -> tuple[list[ReservedTask], float]:
-    """Tasks, and in how many seconds to look again if there are none."""
+def _try(reach: Reach, wanted: int, worker: Worker, base_url: str) -> tuple[list[ReservedTask], float | None]:
+    """Tasks, and in how many seconds to look again if there are none; None: something is free, so soon."""
     jobs = turns.candidates(reach)
     working = turns.with_work(jobs, wanted)
     if not working:
@@ -89,7 +95,7 @@ def _try(reach: Reach, wanted: int, worker: Worker, base_url: str) -> tuple[list
     tasks = _rounds(working, wanted, worker, base_url)
     tasks = _grouped(tasks, working)
     _note_served(tasks)
-    return tasks, SOON_SECONDS
+    return tasks, None
 
 
 def _note_served(tasks: Sequence[ReservedTask]) -> None:

@@ -117,6 +117,21 @@ def test_a_waiter_is_woken_when_a_job_is_retried(world: World) -> None:
     assert [one.image_id for one in got] == [task.image_id]
 
 
+def test_a_waiter_that_is_given_nothing_though_something_is_free_looks_less_and_less_often(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.started_job(3)
+    settings.WORKER_MAX_LEASES = 0
+    pauses: list[float] = []
+    monkeypatch.setattr(handing_out, "_sleep", lambda _, seconds: pauses.append(seconds))
+    there = iter([True] * 8)
+    got = wait_for_tasks(
+        reach(world), 1, 30, worker=BOB, base_url=BASE_URL, still_there=lambda: next(there, False)
+    )
+    assert got == []
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
+
+
 def test_who_waits_for_nothing_comes_back_empty_when_the_time_is_over(world: World) -> None:
     world.started_job(1)
     nothing: list[list[ReservedTask]] = []
