@@ -57,13 +57,18 @@ def introduction(request: Request, client_info: Any) -> Introduction:
     """What the caller says of itself, cleaned: it is a stranger's text. What is no text counts as unsaid."""
     given = client_info if isinstance(client_info, dict) else {}
     said = {
-        key: clean_text(str(given[key]), length).strip()
+        key: _line(str(given[key]), length)
         for key, length in _LENGTHS.items()
         if isinstance(given.get(key), str | int | float)
     }
     if not said.get("name"):
-        said["name"] = clean_text(request.headers.get(NAME_HEADER, ""), NAME_MAX).strip()
+        said["name"] = _line(request.headers.get(NAME_HEADER, ""), NAME_MAX)
     return Introduction(**said)
+
+
+def _line(text: str, length: int) -> str:
+    """One clean line: names stand in the middle of sentences, in logs and in tables."""
+    return " ".join(clean_text(text, length).split())
 
 
 def caller(request: Request, client_info: Any = None) -> Caller:
@@ -99,7 +104,7 @@ def _label(service: str, instance: str) -> str:
 
 def _name_of_token(request: Request) -> str:
     """A worker that says nothing is known by its token: by the digits of a digest, which open nothing."""
-    account = clean_text(getattr(request.user, "name", ""), NAME_MAX).strip() or f"user {request.user.pk}"
+    account = _line(getattr(request.user, "name", ""), NAME_MAX) or f"user {request.user.pk}"
     digest = str(getattr(request.auth, "digest", ""))[:8]
     return f"{account[:200]} (token {digest})" if digest else account
 

@@ -141,6 +141,7 @@ def test_whatever_a_client_says_of_itself_is_accepted(lab: Lab, info: object) ->
         ({"name": "Käfer (gpu-01)"}, "K?fer (gpu-01)", "Käfer (gpu-01)"),
         ({}, "moths (gpu-02)", "moths (gpu-02)"),
         ({"hostname": "gpu-03"}, "", "gpu-03"),
+        ({"name": "two\nlines"}, "", "two lines"),
         ({"name": "a\x00b\x07" + "c" * 300}, "", "ab" + "c" * 253),
     ],
 )
