@@ -373,7 +373,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
         "ami.base.api.filters.NullsLastOrdering",
-        "rest_framework.filters.SearchFilter",
+        "ami.base.api.filters.BoundedSearch",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["ami.users.rates.RouteRate"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -10,13 +10,18 @@ from django import forms
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import OrderBy
-from rest_framework.filters import OrderingFilter
+from rest_framework.exceptions import ValidationError
+from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 _M = TypeVar("_M", bound=Model)
 _Row = TypeVar("_Row")
 _FALSE = frozenset({"0", "false", "False"})
+
+
+MAX_SEARCH_TERMS = 20
+"""Each word of a search is another condition for the database to check on every row."""
 
 
 def flag(request: Request, name: str) -> bool:
@@ -40,6 +45,18 @@ class _FlagWidget(forms.NullBooleanSelect):
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> bool | None:
         value = data.get(name)
         return None if value is None else value not in _FALSE
+
+
+class BoundedSearch(SearchFilter):
+    """`?search=`: rows in which every word occurs."""
+
+    def get_search_terms(self, request: Request) -> list[str]:
+        """The words. Raises a 400 for too many."""
+        text = request.query_params.get(self.search_param, "")
+        if len(text.replace(",", " ").split()) > MAX_SEARCH_TERMS:
+            raise ValidationError({self.search_param: [f"At most {MAX_SEARCH_TERMS} words, please."]})
+        terms: list[str] = super().get_search_terms(request)
+        return terms
 
 
 class NullsLastOrdering(OrderingFilter):

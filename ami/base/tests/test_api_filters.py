@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db.models import Count, QuerySet
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from ami.base.api.fields import parse_key
-from ami.base.api.filters import NullsLastOrdering, flag
+from ami.base.api.filters import MAX_SEARCH_TERMS, BoundedSearch, NullsLastOrdering, flag
 
 
 def request(query: str) -> Request:
@@ -77,3 +78,12 @@ def test_counts_can_be_ordered_by() -> None:
 )
 def test_keys_are_short_plain_numbers(text: Any, key: int | None) -> None:
     assert parse_key(text) == key
+
+
+@pytest.mark.parametrize("between", ["%20", ",", ",%20"])
+def test_a_search_has_at_most_so_many_words(between: str) -> None:
+    words = [f"w{number}" for number in range(MAX_SEARCH_TERMS + 1)]
+    assert BoundedSearch().get_search_terms(request("?search=" + between.join(words[:-1]))) == words[:-1]
+    for refused in (words, words * 500):
+        with pytest.raises(ValidationError, match="At most 20 words"):
+            BoundedSearch().get_search_terms(request("?search=" + between.join(refused)))
