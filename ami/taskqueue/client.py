@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 
 import structlog
 from nats.aio.client import Client
@@ -21,7 +22,6 @@ from nats.aio.msg import Msg
 from nats.errors import (
     ConnectionClosedError,
     ConnectionDrainingError,
-    NoRespondersError,
     OutboundBufferLimitError,
     UnexpectedEOF,
 )
@@ -40,7 +40,6 @@ _STUCK_SECONDS = 30.0  # a client that has not reconnected by then is replaced, 
 _LATE_ANSWER_SECONDS = 30.0
 _GOODBYE_SECONDS = 0.3
 _GONE = (OutboundBufferLimitError, ConnectionClosedError, ConnectionDrainingError)
-_BARRIER_SUBJECT = "job.0.barrier"  # nobody listens here: the server itself answers, in order
 
 
 class Connection:
@@ -57,6 +56,9 @@ class Connection:
         self._watches: set[asyncio.Task[None]] = set()
         self._down_since = time.monotonic()
         self._first_outcome = asyncio.Event()
+        self._echo_subject = self.client.new_inbox()
+        self._echoes: dict[bytes, asyncio.Future[None]] = {}
+        self._echo_numbers = count(1)
         self._connecting = asyncio.create_task(self._connect())
 
     @property
@@ -104,13 +106,20 @@ class Connection:
     async def barrier(self) -> None:
         """Wait until the server has read everything sent so far; raises ConnectionLost if that is not sure.
 
-        nats-py's `flush()` does not prove that: its PING overtakes publishes that are still buffered, it
-        returns at once while disconnected, and a PONG after its timeout ends the client's reading for good.
+        A message to ourselves proves it when it comes back: the server reads in order, whoever else listens.
+        nats-py's `flush()` does not: its PING overtakes publishes that are still buffered, it returns at once
+        while disconnected, and a PONG after its timeout ends the client's reading for good.
         """
         losses = self._losses
         self.check()
-        with suppress(NoRespondersError):
-            await self.client.request(_BARRIER_SUBJECT, timeout=_LATE_ANSWER_SECONDS)
+        number = str(next(self._echo_numbers)).encode()
+        echo = self._echoes[number] = asyncio.get_running_loop().create_future()
+        try:
+            await self.client.publish(self._echo_subject, number)
+            async with asyncio.timeout(_LATE_ANSWER_SECONDS):
+                await echo
+        finally:
+            del self._echoes[number]
         if losses != self._losses:
             raise ConnectionLost
         self.check()
@@ -154,9 +163,14 @@ class Connection:
             watch.add_done_callback(self._watches.discard)
 
     async def _report_life(self) -> None:
-        with suppress(NatsError, QueueUnavailable):
+        with suppress(NatsError, QueueUnavailable, TimeoutError):
             await self.barrier()
             self._on_alive()
+
+    async def _on_echo(self, message: Msg) -> None:
+        echo = self._echoes.get(message.data)
+        if echo is not None and not echo.done():
+            echo.set_result(None)
 
     async def _connect(self) -> None:
         try:
@@ -177,6 +191,7 @@ class Connection:
                 reconnected_cb=self._on_connected,
                 closed_cb=self._on_closed,
             )
+            await self.client.subscribe(self._echo_subject, cb=self._on_echo)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait for a connection must learn it
             await self._on_error(error)
         else:

@@ -198,7 +198,29 @@ def test_a_barrier_is_sent_after_all_that_it_confirms(config: QueueConfig) -> No
 
     written = asyncio.run(scenario())
     assert written.count(b"PUB job.0.nobody ") == 100
-    assert written.rindex(b"PUB job.0.nobody ") < written.index(b"PUB job.0.barrier ")
+    assert written.rindex(b"PUB job.0.nobody ") < written.index(b"PUB _INBOX.")
+
+
+@pytest.mark.parametrize("subject", [">", "job.>", "_INBOX.>"])
+def test_a_barrier_does_not_mind_who_else_listens_to_everything(lone_nats: Nats, subject: str) -> None:
+    async def scenario() -> None:
+        config = QueueConfig(url=lone_nats.url)
+        operator, ours = ConnectionPool(config), ConnectionPool(config)
+        listening = await operator.get_connection()
+
+        async def look(_: object) -> None:
+            """An operator looks at what goes on and answers nothing."""
+
+        await listening.client.subscribe(subject, cb=look)
+        async with listening.limit(5.0):
+            await listening.barrier()
+        connection = await ours.get_connection()
+        async with connection.limit(5.0):
+            await connection.barrier()
+        await operator.reset_connection()
+        await ours.reset_connection()
+
+    asyncio.run(scenario())
 
 
 def test_a_barrier_that_is_answered_too_late_leaves_the_connection_in_order(lone_nats: Nats) -> None:
