@@ -190,8 +190,10 @@ def overtaken(point: str, slow: Callable[[], T], fast: Callable[[], object]) -> 
 
 
 def somebody_waits_for_a_lock() -> bool:
-    """Whether a session of the database waits for a row or a transaction of another."""
-    return bool(rows("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0])
+    """Whether a session of this database (other tests use the same server) waits for another's row."""
+    waiting = """SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE NOT granted AND datname = current_database()"""
+    return bool(rows(waiting)[0][0])
 
 
 def alone(call: Callable[[], T]) -> T:
