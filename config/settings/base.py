@@ -108,7 +108,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = (
     )
 )
 WORKER_CALL_MAX_BYTES = 1024 * declare.integer(
-    "WORKER_CALL_MAX_KB", 1024, "Largest body in KiB of the worker calls that carry no results.", minimum=1
+    "WORKER_CALL_MAX_KB",
+    1024,
+    "Largest body in KiB of the worker calls that carry no results, of logins, and of forms without files.",
+    minimum=1,
 )
 
 AUTH_USER_MODEL = "users.User"
@@ -362,8 +365,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["ami.base.api.permissions.ObjectPermission"],
     "DEFAULT_PARSER_CLASSES": [
         "ami.base.api.json.OrjsonParser",
-        "rest_framework.parsers.FormParser",
-        "rest_framework.parsers.MultiPartParser",
+        "ami.base.api.forms.SmallFormParser",
+        "ami.base.api.forms.BoundedMultiPartParser",
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "ami.base.api.json.OrjsonRenderer",
