@@ -56,9 +56,9 @@ URLS = {
     "IPv4 inside IPv6": "http://[::ffff:127.0.0.1]:{port}/",
     "metadata of a cloud": "http://169.254.169.254/latest/meta-data/",
     "private network": "http://10.0.0.1/",
-    "address as a password": "http://example.org@127.0.0.1:{port}/",
+    "address as a password": "http://127.0.0.1:{port}@example.org/",
     "file": "file:///etc/passwd",
-    "gopher": "gopher://127.0.0.1:{port}/_GET",
+    "gopher": "gopher://example.org:{port}/_GET",
 }
 
 
