@@ -1,4 +1,4 @@
-"""A job on the wire: the exact keys and order of contract 1.8."""
+"""A job on the wire: the exact keys and order of contract 1.8, and after them our own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ami.jobs.api.progress import ProgressField
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.lifecycle.update import update_job
 from ami.jobs.models import Job
-from ami.jobs.models.job import JOB_TYPES
+from ami.jobs.models.job import JOB_TYPES, PRIORITY_MAX, PRIORITY_MIN
 from ami.main.api.access import Access, access_of
 from ami.main.api.filters import visible_projects
 from ami.main.api.serializers.base import VisibleProjectField, refuse_strangers
@@ -108,6 +108,12 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
         choices=list(JOB_TYPES.items()), write_only=True, required=False, default="ml"
     )
     data_export = NotYetField()
+    priority = serializers.IntegerField(
+        min_value=PRIORITY_MIN,
+        max_value=PRIORITY_MAX,
+        required=False,
+        help_text="Its weight when workers could take tasks of several jobs.",
+    )
     user_permissions = serializers.SerializerMethodField()
 
     class Meta:
@@ -142,6 +148,7 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
             "data_export",
             "dispatch_mode",
             "user_permissions",
+            "priority",
         ]
         read_only_fields: ClassVar[list[str]] = [
             "status",
@@ -171,7 +178,7 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
             enabled = ProjectPipelineConfig.objects.filter(project=project, pipeline=pipeline, enabled=True)
             if not enabled.exists():
                 raise serializers.ValidationError(
-                    {"pipeline_id": [f"The pipeline {pipeline.slug} is not enabled in this project."]}
+                    {"pipeline_id": [f"The pipeline {pipeline.pk} is not enabled in this project."]}
                 )
         _check_type(
             str(attrs.get("job_type_key") or getattr(job, "job_type_key", "")),
@@ -193,9 +200,9 @@ class JobSerializer(JobListSerializer):
 
     class Meta(JobListSerializer.Meta):
         fields: ClassVar[list[str]] = [
-            *JobListSerializer.Meta.fields[:-1],
+            *JobListSerializer.Meta.fields[:-2],
             "result",
-            JobListSerializer.Meta.fields[-1],
+            *JobListSerializer.Meta.fields[-2:],
         ]
         read_only_fields: ClassVar[list[str]] = [*JobListSerializer.Meta.read_only_fields, "result"]
 

@@ -27,6 +27,8 @@ JOB_TYPES: dict[str, str] = {
     "post_processing": "Post Processing",
 }
 
+PRIORITY_MIN, PRIORITY_DEFAULT, PRIORITY_MAX = 1, 10, 100
+
 
 class JobQuerySet(models.QuerySet["Job"]):
     """Which jobs a person may see."""
@@ -63,8 +65,8 @@ class Job(TimestampedModel):
     limit = models.PositiveIntegerField(null=True, blank=True, help_text="At most this many captures.")
     shuffle = models.BooleanField(default=True, help_text="Work through the captures in random order.")
     priority = models.PositiveSmallIntegerField(
-        default=10,
-        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        default=PRIORITY_DEFAULT,
+        validators=[MinValueValidator(PRIORITY_MIN), MaxValueValidator(PRIORITY_MAX)],
         help_text="Its weight, 1 to 100, when workers could take tasks of several jobs.",
     )
     params = models.JSONField(default=dict, blank=True)
