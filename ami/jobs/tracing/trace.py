@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+
 from ami.base.database import one_view
 from ami.base.errors import AmiError
 from ami.jobs.models import Job, JobTask
@@ -20,6 +22,7 @@ from ami.jobs.tracing.queues import QueueFacts, look_at_queue, look_at_sets
 from ami.jobs.tracing.view import Event, View, database_time, look_at_job
 from ami.jobs.tracing.waits import waiting_for
 from ami.jobs.tracing.words import Words
+from ami.main.media import capture_url
 from ami.main.models import SourceImage
 from ami.taskqueue import StandingTask
 
@@ -127,4 +130,5 @@ def _capture_problem(image_id: int) -> str:
     capture = SourceImage.objects.filter(pk=image_id).only("path", "public_base_url").first()
     if capture is None:
         return "capture_deleted: the capture is gone"
-    return "" if capture.path else "no_url: the capture has no file"
+    url = capture_url(capture.path, capture.public_base_url, image_id, settings.EXTERNAL_BASE_URL)
+    return "no_url: the capture has no file" if url is None else ""
