@@ -9,6 +9,7 @@ import pytest
 from ami.base import clock
 from ami.base.database import execute
 from ami.jobs.health.report import Report
+from ami.jobs.health.runner import run_all
 from ami.jobs.health.stalled import check_stalled
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.models import Job, JobLog
@@ -107,14 +108,35 @@ def test_a_job_that_ended_waits_for_nothing(light_world: World) -> None:
     assert Job.objects.get(pk=job.pk).waiting == ""
 
 
-def test_a_job_that_is_quiet_for_a_day_goes_on(light_world: World) -> None:
-    job = light_world.started_job(2)
-    execute(
-        """UPDATE jobs_job SET updated_at = updated_at - interval '1 day',
-        started_at = started_at - interval '1 day', created_at = created_at - interval '1 day'"""
-    )
-    check_stalled()
+def test_a_day_without_a_worker_costs_nothing(light_world: World) -> None:
+    """A simulated day: everything in the database is a day old, and all checks run again and again."""
+    service(light_world, silent_for=timedelta(days=1))
+    job = light_world.started_job(4)
+    light_world.expire(job, light_world.reserve(job, 2))
+    for hour in range(24):
+        _an_hour_passes()
+        reports = run_all()
+        light_world.background.run()
+        assert not any(report.error for report in reports.values()), hour
     job.refresh_from_db()
-    assert (job.status, light_world.tally(job)) == ("STARTED", {"pending": 2})
-    light_world.work_off(job)
-    assert job.status == "SUCCESS"
+    assert (job.status, light_world.tally(job)) == ("STARTED", {"pending": 4})
+    assert job.waiting == f"waiting for workers: none online for pipeline {light_world.pipeline.slug}."
+    tasks = light_world.obtain(job, 4)
+    light_world.post(job, [light_world.success(task) for task in tasks])
+    light_world.background.run()
+    light_world.assert_ended_exactly(job, 4)
+
+
+def _an_hour_passes() -> None:
+    for table, columns in _TIMES.items():
+        aged = ", ".join(f"{column} = {column} - interval '1 hour'" for column in columns)
+        execute(f"UPDATE {table} SET {aged}")
+
+
+_TIMES = {
+    "jobs_job": ("created_at", "updated_at", "scheduled_at", "started_at", "projected_at", "refresh_due_at"),
+    "jobs_jobtask": ("leased_until", "not_before"),
+    "jobs_inboxentry": ("created_at", "asked_at", "claimed_until"),
+    "ml_processingservice": ("last_seen",),
+    "ml_workerinstance": ("last_seen",),
+}
