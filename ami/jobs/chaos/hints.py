@@ -10,10 +10,10 @@ from ami.jobs.tracing.phrases import number, span
 
 def redis_lost() -> str:
     """Redis is empty."""
-    inbox, dispatch = scheduled("inbox"), scheduled("dispatch")
+    inbox, dispatch, sets = scheduled("inbox"), scheduled("dispatch"), scheduled("pending_sets")
     return (
         f"What Celery lost is asked for again by {inbox.next}, and by {dispatch.next}. The pending sets are "
-        "rebuilt from the ledger with the next progress of each job. Until then nobody has a quota. "
+        f"rebuilt from the ledger with the next progress of each job, or by {sets.next}. Quotas begin anew. "
         "Watch the line Redis of manage.py trace_job ID."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -16,6 +17,7 @@ from ami.base.database import execute, rows
 from ami.embedded.nats import Nats
 from ami.embedded.valkey import Valkey
 from ami.jobs.health.dispatch import check_dispatch
+from ami.jobs.health.runner import run_check
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.models import Job, JobTask
@@ -25,7 +27,8 @@ from ami.jobs.tests.tracing import NOBODY, line, online_worker, places, words
 from ami.jobs.tests.world import World
 from ami.jobs.tracing import text_of, trace
 from ami.jobs.tracing.phrases import moment, period, span
-from ami.ml.models import WorkerInstance
+from ami.main.models import Project
+from ami.ml.models import ProcessingService, WorkerInstance
 from ami.taskqueue import TaskQueueManager
 from ami.taskqueue.redis_client import shared_client
 
@@ -52,9 +55,13 @@ def test_what_a_job_waits_for_from_its_beginning_to_its_end(world: World) -> Non
     assert waits_for(job) == f"a dispatch, for the collecting of its captures; {asks}"
     world.dispatch(job)
     pipeline = world.pipeline.slug
-    none = f"workers: none is online for the pipeline {pipeline}, and 3 images can be handed out."
-    assert waits_for(job) == none
-    online_worker(world)
+    none = f"workers: none has registered the pipeline {pipeline} in this project"
+    assert waits_for(job) == f"{none}; 3 images can be handed out."
+    worker = online_worker(world)
+    WorkerInstance.objects.update(online=False)
+    ProcessingService.objects.update(last_seen_live=False)
+    assert waits_for(job) == f"workers: none online for pipeline {pipeline}; 3 images can be handed out."
+    WorkerInstance.objects.filter(pk=worker.pk).update(online=True)
     (first, *_) = world.reserve(job, 1)
     ask_more = "workers to ask for more: 2 images can be handed out; 1 worker online, 1 image leased."
     assert waits_for(job) == ask_more
@@ -117,15 +124,33 @@ def test_the_head_says_where_the_job_is(world: World) -> None:
         "says 3 to process, 3 to save, 0 failed, 3 in all; the ledger says 2 "
     )
     assert line(job, "inbox").startswith("1 row, 0 being saved; the oldest waits for ")
-    assert line(job, "workers").startswith(f"1 online for the pipeline {world.pipeline.slug}: alice's gpu,")
+    assert line(job, "workers").startswith(f"1 online for pipeline {world.pipeline.slug}: alice's gpu,")
     world.background.run()
     assert line(job, "Redis") == "agrees with the ledger: 2 to process, 2 to save, 0 failed, 3 in all"
     flush_redis()
-    assert line(job, "Redis") == "no pending sets; the next progress rebuilds them"
+    rebuilt = "rebuilt with the next progress, or at the next pending sets check, within 2 min"
+    assert line(job, "Redis") == f"no pending sets; {rebuilt}"
     WorkerInstance.objects.filter(pk=worker.pk).update(last_seen=worker.last_seen - timedelta(minutes=5))
-    assert line(job, "workers") == f"none online for the pipeline {world.pipeline.slug}"
+    assert line(job, "workers") == f"none online for pipeline {world.pipeline.slug}"
     execute("UPDATE jobs_job SET driver = 'abcdefghij', driver_until = now() - interval '5 s'")
     assert line(job, "dispatch").startswith("nobody is at it; the claim abcdefgh lapsed 2")
+
+
+def test_the_head_says_when_the_checks_ran(world: World) -> None:
+    job = world.started_job(1)
+    assert line(job, "checks") == "inbox never, dispatch never, lost images never, pending sets never"
+    run_check("lost_images")
+    run_check("dispatch")
+    assert re.fullmatch(
+        r"inbox never, dispatch \d+ s ago, lost images \d+ s ago, pending sets never", line(job, "checks")
+    )
+
+
+def test_a_project_that_is_switched_off_is_named(world: World) -> None:
+    job = world.started_job(1)
+    online_worker(world)
+    Project.objects.update(active=False)
+    assert waits_for(job).startswith("its project is switched off (not active), so workers do not get its ")
 
 
 def test_the_head_says_what_was_noticed(world: World) -> None:
@@ -227,8 +252,8 @@ def test_the_command_prints_text_and_json(world: World) -> None:
     job = world.started_job(2)
     text, document = StringIO(), StringIO()
     call_command("trace_job", job.pk, stdout=text)
-    assert f'job          {job.pk} "Job": STARTED' in text.getvalue()
-    assert "waits for    workers: none is online" in text.getvalue()
+    assert f'job           {job.pk} "Job": STARTED' in text.getvalue()
+    assert "waiting for   workers: none has registered" in text.getvalue()
     call_command("trace_job", job.pk, "--json", stdout=document)
     found = json.loads(document.getvalue())
     assert found["findings"][0]["place"] == "waiting in the queue"

@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 from ami.base.database import execute
 from ami.base.failpoints import arm
 from ami.jobs.health.dispatch import check_dispatch
+from ami.jobs.health.lost_images import check_lost_images
 from ami.jobs.lifecycle import inbox
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.lifecycle.lease_calls import release
@@ -107,12 +108,18 @@ def test_the_last_lease_is_the_last(light_world: World, settings: Settings) -> N
     light_world.reserve(job)
     where, after = the_words(job)
     assert where.endswith(", attempt 1 of 1.")
-    exhausted = "the next pull fails it (delivery_exhausted: 1 of 1 attempts are used)"
+    by = "or the next lost images check, within 2 min, fails it"
+    exhausted = f"the next pull {by} (delivery_exhausted: 1 of 1 attempts are used)"
     assert after == f"If no answer comes by then, {exhausted}."
     light_world.let_leases_run_out(job)
     where, after = the_words(job)
     assert "The lease of alice's gpu ran out at 2" in where
-    assert after == f"{exhausted[0].upper()}{exhausted[1:]}{NOBODY}; {LATE}"
+    assert after == f"{exhausted[0].upper()}{exhausted[1:]}; {LATE}"
+    delete_stream(job)
+    fails = "the next lost images check, within 2 min, fails it (delivery_exhausted)."
+    assert the_words(job)[1] == f"All attempts are used: {fails}"
+    check_lost_images()
+    assert places(job) == {}
 
 
 def test_a_lease_that_ran_out(light_world: World) -> None:

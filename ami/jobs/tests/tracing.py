@@ -11,7 +11,7 @@ from ami.jobs.tracing import trace
 from ami.jobs.tracing.phrases import moment
 from ami.ml.models import ProcessingService, WorkerInstance
 
-NOBODY = ", but no worker is online for it"
+NOBODY = ", but no worker is there for it"
 
 
 def words(job: Job) -> list[tuple[int, str, str]]:
@@ -53,7 +53,7 @@ def line(job: Job, label: str) -> str:
 
 def online_worker(world: World, name: str = "alice's gpu") -> WorkerInstance:
     """A worker of a service that offers the pipeline in the project, heard of just now."""
-    service = ProcessingService.objects.create(name="Lab")
+    service = ProcessingService.objects.create(name="Lab", last_seen=clock.now(), last_seen_live=True)
     service.projects.add(world.project)
     service.pipelines.add(world.pipeline)
     return WorkerInstance.objects.create(

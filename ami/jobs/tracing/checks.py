@@ -1,13 +1,14 @@
-"""When the health checks run that heal a job, as the schedule in the database says."""
+"""When the health checks run that heal a job: as the schedule in the database says, and when they did."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django_celery_beat.models import PeriodicTask
 
+from ami.jobs.models import HealthReport
 from ami.jobs.tracing.phrases import span
 
 
@@ -17,6 +18,12 @@ class Check:
 
     name: str
     seconds: float | None
+    last_run: datetime | None
+
+    @property
+    def words(self) -> str:
+        """Its name as people read it."""
+        return self.name.replace("_", " ")
 
     def within(self, runs: int = 1) -> str:
         """When it has run so many times: `within 15 s`, or that it never will."""
@@ -27,7 +34,7 @@ class Check:
     @property
     def next(self) -> str:
         """Its next run, with the time by which it comes."""
-        return f"the next {self.name} check, {self.within()}"
+        return f"the next {self.words} check, {self.within()}"
 
 
 def scheduled(name: str) -> Check:
@@ -38,4 +45,5 @@ def scheduled(name: str) -> Check:
         for entry in entries.select_related("interval")
         if json.loads(entry.args or "[]") == [name]
     ]
-    return Check(name, min(periods, default=None))
+    newest = HealthReport.objects.filter(check_name=name).order_by("-last_at").first()
+    return Check(name, min(periods, default=None), newest.last_at if newest else None)

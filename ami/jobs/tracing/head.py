@@ -33,6 +33,7 @@ def head(view: View) -> list[Line]:
         ("Redis", _redis(view)),
         ("inbox", _inbox(view)),
         ("workers", _workers(view)),
+        ("checks", _checks(view)),
         *(("noticed", _note(note, view.now)) for note in view.notes),
     ]
 
@@ -103,8 +104,9 @@ def _redis(view: View) -> str:
     sets, counts = view.sets, view.counts
     if sets.away:
         return f"does not answer; work goes on without it: {sets.away}"
+    rebuilt = f"rebuilt with the next progress, or at {view.sets_check.next}"
     if sets.snapshot is None:
-        return "no pending sets" if view.job.is_final else "no pending sets; the next progress rebuilds them"
+        return "no pending sets" if view.job.is_final else f"no pending sets; {rebuilt}"
     shown = sets.snapshot
     ours = (counts.pending, counts.open, counts.failed, counts.total)
     theirs = (shown.process, shown.results, shown.failed, shown.total)
@@ -125,11 +127,21 @@ def _inbox(view: View) -> str:
 def _workers(view: View) -> str:
     pipeline = view.job.pipeline.slug if view.job.pipeline else "(none)"
     if not view.workers:
-        return f"none online for the pipeline {pipeline}"
+        return f"none online for pipeline {pipeline}"
     seen = [f"{worker.name}, heard of {moment(worker.last_seen, view.now)}" for worker in view.workers]
     more = len(seen) - MOST_NAMES
     names = "; ".join(seen[:MOST_NAMES]) + (f"; and {more} more" if more > 0 else "")
-    return f"{len(seen)} online for the pipeline {pipeline}: {names}"
+    return f"{len(seen)} online for pipeline {pipeline}: {names}"
+
+
+def _checks(view: View) -> str:
+    """When those ran last on which the images of a job may have to wait."""
+    checks = (view.inbox_check, view.dispatch_check, view.lost_check, view.sets_check)
+    return ", ".join(f"{check.words} {_ran(check.last_run, view.now)}" for check in checks)
+
+
+def _ran(at: datetime | None, now: datetime) -> str:
+    return f"{span(max(0.0, (now - at).total_seconds()))} ago" if at else "never"
 
 
 def _note(note: Event | str, now: datetime) -> str:
@@ -158,5 +170,9 @@ def facts(view: View) -> dict[str, Any]:
         },
         "redis": {"away": sets.away or None, "sets": asdict(sets.snapshot) if sets.snapshot else None},
         "inbox": asdict(view.inbox),
+        "checks": {
+            check.name: {"seconds": check.seconds, "last_run": check.last_run}
+            for check in (view.inbox_check, view.dispatch_check, view.lost_check, view.sets_check)
+        },
         "workers": [{"name": worker.name, "last_seen": worker.last_seen} for worker in view.workers],
     }

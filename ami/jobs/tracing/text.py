@@ -9,7 +9,7 @@ from ami.jobs.tracing.phrases import ids, number
 from ami.jobs.tracing.trace import Finding, Trace
 
 MOST_FINDINGS = 40
-LABEL_WIDTH = 13
+LABEL_WIDTH = 14
 MOST_CHARACTERS = 4_000
 """Of a line."""
 
@@ -20,7 +20,7 @@ def text_of(trace: Trace) -> str:
 
 
 def _lines(trace: Trace) -> Iterator[str]:
-    for label, sentence in [*trace.head, ("waits for", trace.waiting_for)]:
+    for label, sentence in [*trace.head, ("waiting for", trace.waiting_for)]:
         yield f"{label:<{LABEL_WIDTH}}{sentence}"
     yield ""
     if trace.image_id is not None:

@@ -70,7 +70,7 @@ def trace(job_id: int, image_id: int | None = None) -> Trace:
     sets = look_at_sets(job_id)
     now = database_time()
     with one_view():
-        job = Job.objects.select_related("pipeline").get(pk=job_id)
+        job = Job.objects.select_related("pipeline", "project").get(pk=job_id)
         groups = _groups(job, before, queue, now, None)
         view = look_at_job(job, now, groups, queue, sets)
         task = None if image_id is None else _task(job, image_id)

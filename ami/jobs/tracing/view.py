@@ -16,6 +16,7 @@ from ami.jobs.states import TaskState
 from ami.jobs.tracing.checks import Check, scheduled
 from ami.jobs.tracing.groups import Group
 from ami.jobs.tracing.queues import QueueFacts, SetFacts
+from ami.jobs.waiting import lack_of_workers
 from ami.ml.models import ProcessingService, WorkerInstance
 from ami.ml.models.processing_service import ONLINE_FOR
 
@@ -56,8 +57,12 @@ class View:
     """Those that are online and can serve the job."""
     notes: Sequence[Event | str]
     """What health checks noticed, and warnings of the job's log; the newest last."""
+    lack: str
+    """Why no worker asks for its images; empty if one may."""
     dispatch_check: Check
     inbox_check: Check
+    lost_check: Check
+    sets_check: Check
 
     @property
     def dispatching(self) -> bool:
@@ -99,7 +104,11 @@ def database_time() -> datetime:
 
 
 def look_at_job(job: Job, now: datetime, groups: Sequence[Group], queue: QueueFacts, sets: SetFacts) -> View:
-    """All of it. Call within `one_view`, so that the figures fit together."""
+    """All of it. Call within `one_view`, so that the figures fit together.
+
+    `job` comes with its pipeline and project.
+    """
+    workers = _workers(job, now)
     return View(
         now=now,
         job=job,
@@ -109,10 +118,13 @@ def look_at_job(job: Job, now: datetime, groups: Sequence[Group], queue: QueueFa
         queue=queue,
         sets=sets,
         inbox=_inbox(job.pk, now),
-        workers=_workers(job, now),
+        workers=workers,
         notes=_notes(job),
+        lack="" if workers and job.project.active else lack_of_workers(job),
         dispatch_check=scheduled("dispatch"),
         inbox_check=scheduled("inbox"),
+        lost_check=scheduled("lost_images"),
+        sets_check=scheduled("pending_sets"),
     )
 
 

@@ -16,7 +16,7 @@ Rule = Callable[[View], str]
 
 
 def waiting_for(view: View) -> str:
-    """The sentence, without a subject: `workers: none is online for the pipeline moths.`"""
+    """The sentence, without a subject: `workers: none online for pipeline moths; 3 images can be ...`"""
     for rule in _RULES:
         if sentence := rule(view):
             return sentence
@@ -82,10 +82,9 @@ def _workers(view: View) -> str:
     free = view.free
     if not free:
         return ""
-    pipeline = view.job.pipeline.slug if view.job.pipeline else "(none)"
     waiting = f"{number(free, 'image')} can be handed out"
-    if not view.workers:
-        return f"workers: none is online for the pipeline {pipeline}, and {waiting}."
+    if view.lack:
+        return f"{view.lack.removeprefix('waiting for ').rstrip('.')}; {waiting}."
     online = number(len(view.workers), "worker")
     held = sum(group.count for group in view.groups if group.lease == "running")
     return f"workers to ask for more: {waiting}; {online} online, {number(held, 'image')} leased."

@@ -36,9 +36,13 @@ class Words:
 
     def missing(self) -> Sentences:
         """Its message was there and is gone."""
-        group = self.group
-        lease = f"; the lease of {group.worker} {self._ran_out}" if group.lease == "over" else ""
-        return f"Missing from the queue{lease}.", capitalised(f"{rebuilding(self.view)}.")
+        group, check = self.group, self.view.lost_check
+        if group.lease != "over":
+            return "Missing from the queue.", capitalised(f"{rebuilding(self.view)}.")
+        where = f"Missing from the queue; the lease of {group.worker} {self._ran_out}."
+        if self._is_exhausted:
+            return where, f"All attempts are used: {check.next}, fails it (delivery_exhausted)."
+        return where, capitalised(f"{rebuilding(self.view)}.")
 
     def unseen(self) -> Sentences:
         """Its message is there, or not."""
@@ -125,13 +129,20 @@ class Words:
             return "workers may ask for it once the job has started"
         if self.capture:
             return f"the next pull fails it ({self.capture})"
-        if used >= most:
-            return f"the next pull fails it (delivery_exhausted: {used} of {most} attempts are used)"
+        if self._is_exhausted:
+            check = f" or {self.view.lost_check.next}," if self.group.lease else ""
+            return f"the next pull{check} fails it (delivery_exhausted: {used} of {most} attempts are used)"
         return f"the next pull {'redelivers it' if used else 'hands it out'} as attempt {used + 1} of {most}"
 
     @property
     def _nobody(self) -> str:
-        return "" if self.view.workers else ", but no worker is online for it"
+        """That nobody pulls, if it takes a pull."""
+        waits = self.view.lack and not (self.group.lease and self._is_exhausted)
+        return ", but no worker is there for it" if waits else ""
+
+    @property
+    def _is_exhausted(self) -> bool:
+        return self.group.used >= settings.NATS_MAX_DELIVER
 
     @property
     def _attempt(self) -> str:

@@ -93,6 +93,6 @@ def test_a_trace_tells_of_a_job_under_way(platform: Platform, project: Project) 
     assert done.returncode == 0, done.stderr
     assert f"Image {task['image_id']}: Leased by Worker" in done.stdout
     assert "attempt 1 of 3. If no answer comes by then, the next pull redelivers it" in done.stdout
-    assert "NATS         stream with 3 messages" in done.stdout
+    assert "NATS          stream with 3 messages" in done.stdout
     project.post(job_id, [task])
     project.assert_exact(project.work_off(job_id), 3)
