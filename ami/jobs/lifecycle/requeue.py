@@ -66,7 +66,7 @@ def requeue_each(selection: Selection, *, by: str = "") -> list[Requeued]:
 def images_by_job(letters: QuerySet[DeadLetter]) -> dict[int, list[int]]:
     """The images of these letters, by job: a selection that names each of them."""
     found: dict[int, list[int]] = {}
-    keys: Iterable[tuple[int, int]] = letters.order_by().values_list("job_id", "image_id")
+    keys: Iterable[tuple[int, int]] = letters.values_list("job_id", "image_id")
     for job_id, image_id in keys:
         found.setdefault(job_id, []).append(image_id)
     return found
