@@ -40,7 +40,8 @@ def requeue(job_id: int, image_ids: Sequence[int] | None = None, *, by: str = ""
     job = Job.objects.filter(pk=job_id).first()
     if job is None:
         raise InvalidInput(f"There is no job {job_id} any more.")
-    check_runnable(job)
+    if job.is_final:
+        check_runnable(job)
     asked = _failed(job_id) if image_ids is None else len(set(image_ids))
     images = retry_failed(job, image_ids, by=by)
     left = 0 if images and image_ids is None else asked - images
@@ -61,6 +62,17 @@ def requeue_each(selection: Selection, *, by: str = "") -> list[Requeued]:
             left = _failed(job_id) if image_ids is None else len(set(image_ids))
             done.append(Requeued(job_id, 0, left, error.message))
     return done
+
+
+def obstacle(job: Job) -> str:
+    """Why a job would refuse now, in a sentence; empty if it would not."""
+    if not job.is_final:
+        return _not_ended(job.status)
+    try:
+        check_runnable(job)
+    except InvalidInput as error:
+        return error.message
+    return ""
 
 
 def images_by_job(letters: QuerySet[DeadLetter]) -> dict[int, list[int]]:
@@ -84,6 +96,10 @@ def _why(job: Job, images: int, left: int, asked: int) -> str:
     if status is None:
         return f"There is no job {job.pk} any more."
     if status not in FINAL:
-        state = JobState(status).label.lower()
-        return f"The job has not ended (it is {state}): its failed images can be requeued once it has."
+        return _not_ended(status)
     return "None of these images is failed in this job." if asked else "No image of this job is failed."
+
+
+def _not_ended(status: str) -> str:
+    state = JobState(status).label.lower()
+    return f"The job has not ended (it is {state}): its failed images can be requeued once it has."
