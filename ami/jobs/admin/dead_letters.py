@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from ami.base.api.fields import parse_key
 from ami.jobs.admin.filters import FailedSinceFilter, JobNumberFilter, WorkerFilter
 from ami.jobs.admin.large import MOST_COUNTED, RowsOfJobsAdmin, first_line
-from ami.jobs.lifecycle.requeue import Requeued, Selection, images_by_job, requeue_each
+from ami.jobs.lifecycle.requeue import Requeued, Selection, images_by_job, obstacle, requeue_each
 from ami.jobs.models import Attempt, DeadLetter
 from ami.main.media import capture_url
 from ami.main.models import SourceImage
@@ -87,6 +87,7 @@ class DeadLetterAdmin(RowsOfJobsAdmin):
         more: dict[str, Any] = {"may_requeue": self.has_requeue_permission(request)}
         if letter is not None:
             attempts = Attempt.objects.filter(job_id=letter.job_id, image_id=letter.image_id)
+            more["obstacle"] = obstacle(letter.job)
             more["attempts"] = attempts.order_by("run", "attempt")
         return super().change_view(request, object_id, form_url, (extra_context or {}) | more)
 

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.text import Truncator
 
 from ami.base.api.fields import parse_key
 
@@ -65,4 +66,4 @@ class RowsOfJobsAdmin(ReadOnlyAdmin):
 
 def first_line(text: str) -> str:
     """As much of a text as a list has room for."""
-    return text.partition("\n")[0][:120]
+    return Truncator(text.partition("\n")[0]).chars(120)

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='jobtask',
             name='failed_at',
-            field=models.GeneratedField(db_persist=True, expression=models.Case(models.When(status=3, then=models.F('finished_at'))), help_text='`finished_at` of a failed image; computed by the database.', output_field=models.DateTimeField(null=True)),
+            field=models.GeneratedField(db_persist=True, expression=models.Case(models.When(status=3, then=models.F('finished_at'))), output_field=models.DateTimeField(null=True)),
         ),
         migrations.AddIndex(
             model_name='jobtask',

@@ -55,8 +55,8 @@ class JobTask(models.Model):
         expression=Case(When(status=int(TaskState.FAILED), then=F("finished_at"))),
         output_field=models.DateTimeField(null=True),
         db_persist=True,
-        help_text="`finished_at` of a failed image; computed by the database.",
     )
+    """`finished_at` of a failed image, else null; computed by the database."""
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
