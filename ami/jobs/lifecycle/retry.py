@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from ami.base.failpoints import hit
-from ami.jobs import ledger, logs, transitions
+from ami.jobs import diagnostics, ledger, logs, transitions
 from ami.jobs.dispatcher import dispatcher
 from ami.jobs.lifecycle.advance import project_stages
 from ami.jobs.models import Job
@@ -58,7 +58,10 @@ def retry_failed(job: Job, image_ids: Sequence[int] | None = None, *, by: str = 
 def _next_run(job_id: int) -> int | None:
     """Take a final job into its next run, and hold its row; None if it is not final."""
     run = Job.objects.filter(pk=job_id).values_list("run", flat=True).first()
-    return run + 1 if run is not None and transitions.reopen(job_id, run) else None
+    if run is None or not transitions.reopen(job_id, run):
+        return None
+    diagnostics.clear(job_id)
+    return run + 1
 
 
 def _tell(job_id: int, run: int, reopened: int, by: str = "") -> None:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0006_inbox_asked_at'),
+        ('jobs', '0007_health_reports'),
         ('main', '0004_computed_facts'),
     ]
 
