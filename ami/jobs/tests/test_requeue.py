@@ -9,6 +9,7 @@ import pytest
 
 from ami.base.database import execute, rows
 from ami.base.errors import InvalidInput
+from ami.jobs.invariants import Watch, check, leftovers
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.delete import delete_job
 from ami.jobs.lifecycle.enqueue import run_job
@@ -83,6 +84,28 @@ def test_all_letters_of_a_job_are_done_again_to_a_success(light_world: World) ->
     assert light_world.work_off(job) == 3
     light_world.assert_ended_exactly(job, 4)
     assert not DeadLetter.objects.exists()
+
+
+def test_a_requeue_breaks_no_invariant_on_its_way(light_world: World) -> None:
+    watch = Watch()
+    job, images = ended_job(light_world)
+    kept, _ = ended_job(light_world)
+    for chosen in (images[:1], images[1:], None):
+        assert (check(at_rest=True), watch.look(), leftovers()) == ([], [], [])
+        requeue(job.pk, chosen)
+        assert (check(), watch.look()) == ([], [])
+        light_world.dispatch(job)
+        for task in light_world.reserve(job)[1:]:
+            light_world.post(job, [light_world.error(task, retryable=False)])
+        assert (check(), watch.look()) == ([], [])
+        light_world.let_leases_run_out(job)
+        tasks = light_world.obtain(job, 1)
+        light_world.post(job, [light_world.success(task) for task in tasks])
+        light_world.background.run()
+    job.refresh_from_db()
+    light_world.assert_ended_exactly(job, 4)
+    assert (job.run, light_world.tally(kept)) == (4, {"failed": 3, "processed": 1})
+    assert (check(at_rest=True), watch.look(), leftovers()) == ([], [], [])
 
 
 def test_the_attempts_of_earlier_runs_stay_readable(light_world: World) -> None:
