@@ -20,7 +20,7 @@ from ami.base.database import execute, rows
 from ami.base.errors import InvalidInput
 from ami.main.models import Project
 from ami.ml.category_maps import labels_of, store_category_maps
-from ami.ml.models import Algorithm, Pipeline, ProcessingService
+from ami.ml.models import Algorithm, Pipeline, ProcessingService, ProjectPipelineConfig
 from ami.ml.schemas import AlgorithmConfigResponse, PipelineConfigResponse
 from ami.users.callers import Machine
 from ami.users.models import User
@@ -145,7 +145,7 @@ def register_pipelines(
     _check_names(pipelines)
     _queue_up(project)
     done = Registration(service)
-    algorithms, done.algorithms_created = _store_algorithms(pipelines)
+    algorithms, done.algorithms_created = _store_algorithms(pipelines, project)
     for config in sorted({config.slug: config for config in pipelines}.values(), key=lambda c: c.slug):
         pipeline = _store_pipeline(config)
         if rows(_ENABLE_PIPELINE, [project.pk, pipeline.pk]):
@@ -183,7 +183,7 @@ def _check_names(pipelines: Sequence[PipelineConfigResponse]) -> None:
 
 
 def _store_algorithms(
-    pipelines: Sequence[PipelineConfigResponse],
+    pipelines: Sequence[PipelineConfigResponse], project: Project
 ) -> tuple[dict[_AlgorithmId, Algorithm], list[str]]:
     """Every announced algorithm by key and version, and the keys of those that were new."""
     announced: dict[_AlgorithmId, AlgorithmConfigResponse] = {}
@@ -198,7 +198,7 @@ def _store_algorithms(
             created.append(announced[key].key)
     stored = _find(announced)
     for key in sorted(stored):
-        _update_algorithm(stored[key], announced[key], maps.get(key))
+        _update_algorithm(stored[key], announced[key], maps.get(key), project)
     return stored, created
 
 
@@ -225,14 +225,22 @@ def _store_maps(configs: Sequence[AlgorithmConfigResponse]) -> dict[_AlgorithmId
     return store_category_maps(wanted)
 
 
-def _update_algorithm(algorithm: Algorithm, config: AlgorithmConfigResponse, map_id: int | None) -> None:
-    """Take over what changed in an algorithm that was known already; a stored category map stays."""
+def _update_algorithm(
+    algorithm: Algorithm, config: AlgorithmConfigResponse, map_id: int | None, project: Project
+) -> None:
+    """Take over what changed in an algorithm that was known already; a stored category map stays.
+
+    What other projects use keeps its type and place: a registration changes nothing of theirs.
+    """
     changes: dict[str, str | int] = {}
     if config.task_type and config.task_type != algorithm.task_type:
         changes["task_type"] = config.task_type
     if config.uri and config.uri != algorithm.uri:
         changes["uri"] = config.uri
-    if changes:
+    if changes and _others_use(algorithm, project):
+        logger.warning("algorithm.kept", key=algorithm.key, version=algorithm.version, **changes)
+        changes = {}
+    elif changes:
         logger.warning("algorithm.changed", key=algorithm.key, version=algorithm.version, **changes)
     if algorithm.category_map_id is None and map_id is not None:
         changes["category_map_id"] = map_id
@@ -240,6 +248,11 @@ def _update_algorithm(algorithm: Algorithm, config: AlgorithmConfigResponse, map
         for name, value in changes.items():
             setattr(algorithm, name, value)
         algorithm.save(update_fields=[*changes, "updated_at"])
+
+
+def _others_use(algorithm: Algorithm, project: Project) -> bool:
+    uses = ProjectPipelineConfig.objects.filter(pipeline__algorithms=algorithm)
+    return uses.exclude(project=project).exists()
 
 
 def _columns(config: AlgorithmConfigResponse, map_id: int | None) -> list[str | int | None]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ami.base.logs import configure_logging
 from config.settings.base import *  # noqa: F403
-from config.settings.base import LOG_LEVEL, OUTGOING_ALLOWED_NETWORKS, SECRET_KEY
+from config.settings.django import SECRET_KEY
+from config.settings.logs import LOG_LEVEL
+from config.settings.media import OUTGOING_ALLOWED_NETWORKS
 
 SECRET_KEY = SECRET_KEY or "local-only-and-therefore-not-secret"
 ALLOWED_HOSTS = ["*"]

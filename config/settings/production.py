@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ami.base.logs import configure_logging
 from config.settings.base import *  # noqa: F403
-from config.settings.base import BEHIND_TLS_PROXY, LOG_FORMAT, LOG_LEVEL
+from config.settings.django import BEHIND_TLS_PROXY
+from config.settings.logs import LOG_FORMAT, LOG_LEVEL
 
 LOGGING = configure_logging(LOG_FORMAT, LOG_LEVEL)
 STORAGES = {

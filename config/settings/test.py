@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ami.base.logs import configure_logging
 from config.settings.base import *  # noqa: F403
-from config.settings.base import DATABASES
+from config.settings.servers import DATABASES
 
 SECRET_KEY = "for-tests-only-" + "x" * 40
 ALLOWED_HOSTS = ["*"]

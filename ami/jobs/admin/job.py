@@ -24,7 +24,7 @@ from ami.jobs.progress import overall
 EDITABLE = ("name", "priority")
 """Everything else changes through the lifecycle only."""
 
-_STATE = ("status", "progress", "ledger")
+_STATE = ("status", "waiting", "progress", "ledger")
 _WORK = (
     "project",
     "pipeline",
@@ -49,7 +49,13 @@ _DISPATCH = (
     "dispatch_seen",
     "diagnostics",
 )
-_PARTS = {"jobtask": "images", "attempt": "failed attempts", "inboxentry": "inbox", "joblog": "log"}
+_PARTS = {
+    "jobtask": "images",
+    "deadletter": "dead letters",
+    "attempt": "failed attempts",
+    "inboxentry": "inbox",
+    "joblog": "log",
+}
 """Models whose rows belong to a job, and what people call them."""
 
 
@@ -125,6 +131,11 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def progress(self, job: Job) -> str:
         """The mean of the stages."""
         return f"{overall([stage.progress for stage in job.stages.all()]):.0%}"
+
+    @admin.display(description="waiting for")
+    def waiting(self, job: Job) -> str:
+        """Why nobody works on it, as the health check saw it last."""
+        return job.waiting or "-"
 
     @admin.display(description="look into")
     def ledger(self, job: Job) -> SafeString:

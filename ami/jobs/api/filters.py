@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from ami.base import clock
@@ -19,6 +20,9 @@ from ami.main.api.filters import visible_capture_sets, visible_deployments, visi
 from ami.main.models import SourceImage
 from ami.ml.models import Pipeline
 
+SLUGS_MAX = 1_000
+"""As many as the other worker calls take."""
+
 STALE_ENDINGS = (JobState.FAILURE, JobState.REVOKED, JobState.UNKNOWN)
 
 
@@ -29,6 +33,12 @@ def visible_captures(request: Request) -> QuerySet[SourceImage]:
 
 class SlugList(filters.BaseInFilter, filters.CharFilter):
     """A comma-separated list of slugs."""
+
+    def filter(self, qs: QuerySet[Any], value: list[str] | None) -> QuerySet[Any]:
+        """Raises a 400 for more than anybody has."""
+        if value and len(value) > SLUGS_MAX:
+            raise ValidationError({"pipeline__slug__in": [f"At most {SLUGS_MAX} slugs, please."]})
+        return super().filter(qs, value)  # type: ignore[no-any-return]
 
 
 class KeyFilter(filters.ModelChoiceFilter):

@@ -1,4 +1,4 @@
-"""A job on the wire: the exact keys and order of contract 1.8."""
+"""A job on the wire: the exact keys and order of contract 1.8, and after them our own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ami.jobs.api.progress import ProgressField
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.lifecycle.update import update_job
 from ami.jobs.models import Job
-from ami.jobs.models.job import JOB_TYPES
+from ami.jobs.models.job import JOB_TYPES, PRIORITY_MAX, PRIORITY_MIN
 from ami.main.api.access import Access, access_of
 from ami.main.api.filters import visible_projects
 from ami.main.api.serializers.base import VisibleField, VisibleProjectField, refuse_strangers
@@ -101,7 +101,16 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
         choices=list(JOB_TYPES.items()), write_only=True, required=False, default="ml"
     )
     data_export = NotYetField()
+    priority = serializers.IntegerField(
+        min_value=PRIORITY_MIN,
+        max_value=PRIORITY_MAX,
+        required=False,
+        help_text="Its weight when workers could take tasks of several jobs.",
+    )
     user_permissions = serializers.SerializerMethodField()
+    waiting_for = serializers.CharField(
+        source="waiting", read_only=True, help_text="Why nobody works on it; empty while somebody does."
+    )
 
     class Meta:
         model = Job
@@ -135,6 +144,8 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
             "data_export",
             "dispatch_mode",
             "user_permissions",
+            "priority",
+            "waiting_for",
         ]
         read_only_fields: ClassVar[list[str]] = [
             "status",
@@ -164,7 +175,7 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
             enabled = ProjectPipelineConfig.objects.filter(project=project, pipeline=pipeline, enabled=True)
             if not enabled.exists():
                 raise serializers.ValidationError(
-                    {"pipeline_id": [f"The pipeline {pipeline.slug} is not enabled in this project."]}
+                    {"pipeline_id": [f"The pipeline {pipeline.pk} is not enabled in this project."]}
                 )
         _check_type(
             str(attrs.get("job_type_key") or getattr(job, "job_type_key", "")),
@@ -186,9 +197,9 @@ class JobSerializer(JobListSerializer):
 
     class Meta(JobListSerializer.Meta):
         fields: ClassVar[list[str]] = [
-            *JobListSerializer.Meta.fields[:-1],
+            *JobListSerializer.Meta.fields[:-3],
             "result",
-            JobListSerializer.Meta.fields[-1],
+            *JobListSerializer.Meta.fields[-3:],
         ]
         read_only_fields: ClassVar[list[str]] = [*JobListSerializer.Meta.read_only_fields, "result"]
 

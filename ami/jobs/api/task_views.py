@@ -23,6 +23,7 @@ from ami.jobs.api.leases import JOB_GONE, Known, Refusal, known_leases
 from ami.jobs.api.listening import still_listens
 from ami.jobs.api.presence import note_call, note_rejected
 from ami.jobs.api.reach import reach_of, workplaces
+from ami.jobs.api.silence import queue_silent
 from ami.jobs.api.task_wire import (
     FailRequestSerializer,
     FailResponseSerializer,
@@ -31,7 +32,6 @@ from ami.jobs.api.task_wire import (
     ReserveRequestSerializer,
     ReserveResponseSerializer,
 )
-from ami.jobs.api.worker_views import QUEUE_SILENT, try_again
 from ami.jobs.api.worker_wire import answer_as_wire, task_as_wire
 from ami.jobs.lifecycle import lease_calls, quotas
 from ami.jobs.lifecycle.hand_out import Crowded, hand_out, wait_for_tasks
@@ -79,7 +79,7 @@ class TaskViewSet(ViewSet):
                 IDLE_SECONDS, "Too many workers are waiting right now, so this call did not wait."
             )
         except QueueUnavailable as error:
-            return try_again(error, {"error": QUEUE_SILENT, "detail": error.message})
+            return queue_silent(error)
         if not tasks:
             return _nothing(None if seconds else IDLE_SECONDS)
         return Response(_as_wire(tasks) | {"retry_after": None, "reason": ""})

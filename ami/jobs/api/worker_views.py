@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import ExitStack
 from typing import Any
 
@@ -26,6 +25,7 @@ from ami.jobs.api.large_posts import LargePostsFull
 from ami.jobs.api.presence import note_call, note_rejected
 from ami.jobs.api.reach import reach_of
 from ami.jobs.api.result_body import HELD, ResultParser
+from ami.jobs.api.silence import queue_silent, try_again
 from ami.jobs.api.task_wire import NextRequestSerializer, NextResponseSerializer, suggested_batch_size
 from ami.jobs.api.worker_access import find_job
 from ami.jobs.api.worker_wire import (
@@ -54,8 +54,6 @@ logger = structlog.get_logger(__name__)
 
 MOST_CLAIMED_AMONG = 200
 """Jobs with work among which a claim chooses; the others have their turn later."""
-
-QUEUE_SILENT = "Task queue temporarily unavailable"
 
 
 class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
@@ -87,7 +85,7 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
                 base_url=base_url_of(request._request),
             )
         except QueueUnavailable as error:
-            return try_again(error, {"error": QUEUE_SILENT, "detail": error.message})
+            return queue_silent(error)
         return Response({"tasks": [task_as_wire(task, config) for task in reserved]})
 
     @extend_schema(request=ResultRequestSerializer, responses=ResultResponseSerializer)
@@ -154,9 +152,3 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
         if f"{verb}_{job.job_type_key}_job" not in held and not request.user.is_superuser:
             self.permission_denied(request)
         return job
-
-
-def try_again(error: TemporarilyUnavailable, body: dict[str, object]) -> Response:
-    """503 in the words of the worker endpoints."""
-    wait = str(max(1, math.ceil(error.retry_after)))
-    return Response(body | {"code": error.code}, status=503, headers={"Retry-After": wait})

@@ -14,9 +14,10 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from ami.jobs.models import JobContribution
 from ami.main.api.viewsets import ProjectScopedViewSet
-from ami.main.models import ProjectMembership
+from ami.main.models import Project, ProjectMembership
 from ami.ml.models import WorkerInstance
 from ami.taskqueue import OpenLeases, PendingStateUnavailable
+from ami.users.callers import Machine
 
 logger = structlog.get_logger(__name__)
 
@@ -64,7 +65,10 @@ class WorkerSerializer(serializers.ModelSerializer[WorkerInstance]):
 
 @extend_schema(parameters=[OpenApiParameter("project_id", int, required=True)])
 class WorkerViewSet(ProjectScopedViewSet[Any], ReadOnlyModelViewSet[Any]):
-    """The workers of a project, for its members: those of its services, and old ones by their tokens."""
+    """The workers of a project, for its members: those of its services, and old ones by their tokens.
+
+    A worker key sees its own service's alone: old ones carry names of people.
+    """
 
     queryset = WorkerInstance.objects.select_related("service")
     serializer_class = WorkerSerializer
@@ -79,15 +83,20 @@ class WorkerViewSet(ProjectScopedViewSet[Any], ReadOnlyModelViewSet[Any]):
             raise AssertionError
         if not self.access.may("view_private_data", project.pk):
             self.permission_denied(self.request)
-        members = ProjectMembership.objects.filter(project=project).values("user")
         did = JobContribution.objects.filter(instance=OuterRef("pk"), job__project=project).values("instance")
-        people = Q(user__in=members) | Q(user__isnull=False, user=project.owner_id)
-        return self.queryset.filter(Q(service__projects=project) | people).annotate(
+        return self.queryset.filter(self._known_to_caller(project)).annotate(
             **{
                 name: Coalesce(Subquery(did.annotate(total=Sum(name)).values("total")), 0)
                 for name in ("processed", "failed", "processing_ms")
             }
         )
+
+    def _known_to_caller(self, project: Project) -> Q:
+        theirs = Q(service__projects=project)
+        if isinstance(self.request.user, Machine):
+            return theirs & Q(service=self.request.user.service_id)
+        members = ProjectMembership.objects.filter(project=project).values("user")
+        return theirs | Q(user__in=members) | Q(user__isnull=False, user=project.owner_id)
 
     def get_serializer_context(self) -> dict[str, Any]:
         """What the workers hold, from the index of open leases."""

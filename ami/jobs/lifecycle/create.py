@@ -6,6 +6,7 @@ from django.db import transaction
 
 from ami.base.errors import InvalidInput
 from ami.jobs.models import Job, JobStage
+from ami.jobs.models.job import PRIORITY_DEFAULT
 from ami.jobs.progress import new_ml_stages
 from ami.jobs.states import DispatchMode
 from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
@@ -25,6 +26,7 @@ def create_job(
     delay: int = 0,
     limit: int | None = None,
     shuffle: bool = True,
+    priority: int = PRIORITY_DEFAULT,
     created_by: User | None = None,
 ) -> Job:
     """A new job in state CREATED; nothing runs yet.
@@ -50,6 +52,7 @@ def create_job(
             delay=delay,
             limit=limit,
             shuffle=shuffle,
+            priority=priority,
             created_by=created_by,
             dispatch_mode=dispatch_mode_for(project, pipeline),
         )
@@ -94,7 +97,7 @@ def check_belongs(
         pipeline is not None
         and not pipeline.project_pipeline_configs.filter(project=project, enabled=True).exists()
     ):
-        raise InvalidInput(f"The pipeline {pipeline.slug} is not enabled in the project {project.pk}.")
+        raise InvalidInput(f"The pipeline {pipeline.pk} is not enabled in the project {project.pk}.")
 
 
 def dispatch_mode_for(project: Project, pipeline: Pipeline | None) -> DispatchMode:

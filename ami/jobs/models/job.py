@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from ami.base.models import TimestampedModel
-from ami.jobs.states import FINAL, DispatchMode, JobState
+from ami.jobs.states import FINAL, SERVING, DispatchMode, JobState
 from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
 from ami.ml.models import Pipeline
 from ami.users.models import User
@@ -26,6 +26,8 @@ JOB_TYPES: dict[str, str] = {
     "data_export": "Data Export",
     "post_processing": "Post Processing",
 }
+
+PRIORITY_MIN, PRIORITY_DEFAULT, PRIORITY_MAX = 1, 10, 100
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -63,13 +65,16 @@ class Job(TimestampedModel):
     limit = models.PositiveIntegerField(null=True, blank=True, help_text="At most this many captures.")
     shuffle = models.BooleanField(default=True, help_text="Work through the captures in random order.")
     priority = models.PositiveSmallIntegerField(
-        default=10,
-        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        default=PRIORITY_DEFAULT,
+        validators=[MinValueValidator(PRIORITY_MIN), MaxValueValidator(PRIORITY_MAX)],
         help_text="Its weight, 1 to 100, when workers could take tasks of several jobs.",
     )
     params = models.JSONField(default=dict, blank=True)
     result = models.JSONField(null=True, blank=True)
     diagnostics = models.JSONField(default=list, blank=True, help_text="What health checks noticed.")
+    waiting_for = models.CharField(
+        max_length=500, blank=True, editable=False, help_text="Why nobody works on it, if nobody does."
+    )
 
     status = models.CharField(
         max_length=16, choices=JobState.choices, default=JobState.CREATED, editable=False
@@ -124,6 +129,11 @@ class Job(TimestampedModel):
     def is_final(self) -> bool:
         """Whether it ended."""
         return self.status in FINAL
+
+    @property
+    def waiting(self) -> str:
+        """Why nobody works on it, as of the last look; empty when somebody does, or it is not its time."""
+        return self.waiting_for if self.status in SERVING else ""
 
     @property
     def duration(self) -> timedelta | None:

@@ -156,6 +156,15 @@ class TestEffect:
         algorithm = Algorithm.objects.get(key=DETECTOR_KEY)
         assert (algorithm.task_type, algorithm.uri) == ("detection", "https://elsewhere.example.org")
 
+    def test_type_and_uri_of_an_algorithm_that_others_use_stay(self, people: People) -> None:
+        register(people, announcement())
+        stranger = make_project(owner=people.user("outsider"))
+        moved = detector(task_type="detection", uri="https://elsewhere.example.org")
+        body = {"processing_service_name": NAME, "pipelines": [announcement(slug="mine", algorithms=[moved])]}
+        assert people.client("outsider").post(path(stranger), body).status_code == 201
+        algorithm = Algorithm.objects.get(key=DETECTOR_KEY)
+        assert (algorithm.task_type, algorithm.uri) == ("localization", "https://models.example.org/detector")
+
     def test_a_pipeline_is_renamed_by_its_only_user_and_by_nobody_else(self, people: People) -> None:
         register(people, announcement())
         renamed = announcement(name="Moths", version=2)

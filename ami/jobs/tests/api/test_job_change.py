@@ -53,6 +53,16 @@ def test_the_name_of_a_submitted_job_may_change(lab: Lab) -> None:
     assert patch(lab, job, name="Renamed").json()["name"] == "Renamed"
 
 
+def test_the_priority_of_a_submitted_job_may_change_within_its_bounds(lab: Lab) -> None:
+    job = lab.world.started_job()
+    assert patch(lab, job, priority=100).json()["priority"] == 100
+    for nonsense in (0, 101, "high"):
+        answer = patch(lab, job, priority=nonsense)
+        assert (answer.status_code, list(answer.json())) == (400, ["priority"])
+    job.refresh_from_db()
+    assert job.priority == 100
+
+
 def test_saying_again_what_is_so_changes_nothing_and_is_no_error(lab: Lab) -> None:
     job = lab.world.started_job()
     answer = patch(lab, job, limit=None, shuffle=False, project_id=lab.world.project.pk)

@@ -137,7 +137,7 @@ def test_a_pipeline_has_to_be_enabled_in_the_project(lab: Lab, enabled: bool | N
     answer = lab.post(JOBS, body(lab, pipeline_id=pipeline.pk))
     assert (answer.status_code, answer.json()) == (
         400,
-        {"pipeline_id": ["The pipeline birds is not enabled in this project."]},
+        {"pipeline_id": [f"The pipeline {pipeline.pk} is not enabled in this project."]},
     )
 
 

@@ -38,6 +38,8 @@ KEYS = [
     "dispatch_mode",
     "result",
     "user_permissions",
+    "priority",
+    "waiting_for",
 ]
 UTC_WITH_MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 

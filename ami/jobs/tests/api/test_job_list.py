@@ -101,6 +101,8 @@ def test_slugs_come_as_a_list_with_commas(lab: Lab) -> None:
     Pipeline.objects.create(name="Another", slug="another")
     assert lab.listed(pipeline__slug__in=f"nobody,{lab.world.pipeline.slug}") == [job.pk]
     assert lab.listed(pipeline__slug__in="another,nobody") == []
+    flood = lab.get(pipeline__slug__in=",".join(map(str, range(1_001))))
+    assert (flood.status_code, list(flood.json())) == (400, ["pipeline__slug__in"])
 
 
 def test_a_project_narrows_the_list_and_an_unknown_one_does_not(lab: Lab) -> None:

@@ -89,6 +89,16 @@ def test_workers_of_other_projects_are_not_shown(lab: Lab) -> None:
     assert lab.get(f"{WORKERS}{hidden.pk}/", "member", project_id=lab.world.project.pk).status_code == 404
 
 
+def test_a_worker_key_sees_its_own_service_and_no_names_of_people(lab: Lab) -> None:
+    key = lab.key()
+    mine = lab.machine(key)
+    for client in (mine, lab.machine(), lab.client("worker")):
+        client.post("/api/v2/tasks/reserve/", {"batch_size": 1})
+    project = {"project_id": lab.world.project.pk}
+    assert len(listed(lab)) == 3
+    assert [row["service"] for row in mine.get(WORKERS, project).json()["results"]] == [key.key.service_id]
+
+
 def test_a_project_has_to_be_named(lab: Lab) -> None:
     assert lab.get(WORKERS).status_code == 400
 
