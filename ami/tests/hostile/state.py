@@ -42,7 +42,7 @@ def changes(before: State, after: State) -> dict[str, list[str]]:
 @cache
 def _tables() -> list[str]:
     models = apps.get_models(include_auto_created=True)
-    return sorted(model._meta.db_table for model in models if model._meta.app_label in _APPS)
+    return sorted({model._meta.db_table for model in models if model._meta.app_label in _APPS})
 
 
 @cache

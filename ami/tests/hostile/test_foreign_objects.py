@@ -37,6 +37,7 @@ def request(line: str, refusal: tuple[int, str], body: Any = None) -> Case:
     request(f"POST {KEYS}", FORBIDDEN),
     request(f"POST {KEYS}{{worker-key}}/revoke/", FORBIDDEN),
     request("POST jobs/{job}/cancel/", FORBIDDEN),
+    request("POST jobs/{job}/retry-failed/", FORBIDDEN),
     request("DELETE jobs/{job}/", FORBIDDEN),
 )
 def test_what_belongs_to_another_project_cannot_be_changed(estate: Estate, case: Case) -> None:
@@ -52,6 +53,7 @@ def test_what_belongs_to_another_project_cannot_be_changed(estate: Estate, case:
         "ml/processing_services/{processingservice}/?project_id={home}",
         KEYS,
         "jobs/{job}/",
+        "jobs/{job}/failures/",
         "status/summary/?project_id={project}",
     ],
 )

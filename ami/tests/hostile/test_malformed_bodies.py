@@ -60,6 +60,11 @@ def new_job(**body: Any) -> Make:
     )
 
 
+def again(image: Any) -> Make:
+    """A failed image that the manager wants to be done again."""
+    return lambda it: Call(it.lab.client("manager"), at(it.job, "retry-failed"), {"images": [image]})
+
+
 def register(*pipelines: Any, name: Any = "GPU") -> Make:
     """A registration by the honest worker."""
     body = {"processing_service_name": name, "pipelines": list(pipelines)}
@@ -105,6 +110,7 @@ def test_a_body_that_cannot_be_read_is_refused_as_a_whole(victim: Victim, case: 
     Case("job with a NUL", new_job(name="a\x00b"), 400, "Null characters"),
     Case("job with half a character", new_job(name="\ud800"), 400, "not valid JSON"),
     Case("job with an endless name", new_job(name="x" * 5_000), 400, "no more than 255"),
+    Case("failed image 2**63", again(2**63), 400, "less than or equal to"),
     Case("job in project 2**63", new_job(project_id=2**63), 400, "valid integer"),
     Case(
         "job on part of a station",
