@@ -23,14 +23,13 @@ from schemathesis.schemas import APIOperation
 
 from ami.ml.schemas import PipelineConfigResponse, PipelineTaskResult, TaskFailure
 from ami.ml.schemas.base import WireModel
+from ami.tests.fuzz.known import Known, Values
 
 # Its set-up silences for the whole process how hypothesis shows a failing example. Others want to see theirs.
 _printer = vars(hypothesis_core)["RepresentationPrinter"]
 schemathesis.generation.hypothesis.setup()
 vars(hypothesis_core)["RepresentationPrinter"] = _printer
 
-Known = dict[str, list[Any]]
-"""Values that mean something, by the names that parameters and fields have."""
 Operation = APIOperation[Any, Any, Any, Any]
 
 _PARAMETER = re.compile(r"\{\w+\}")
@@ -87,17 +86,23 @@ def _loaded(description: dict[str, Any]) -> list[Operation]:
 
 
 def _sharpened(description: dict[str, Any], known: Known) -> dict[str, Any]:
+    _name(description, known.api)
     components = description["components"]["schemas"]
     for (component, field), model in _LOOSE.items():
         item = model.model_json_schema(ref_template=f"{_REFERENCE}Wire{{model}}")
+        _name(item, known.wire)
         components |= {f"Wire{name}": schema for name, schema in item.pop("$defs", {}).items()}
-        components[component]["properties"][field]["items"] = item
-    for entry in list(_objects(description)):
-        for name in entry.get("properties", {}).keys() & known.keys():
-            entry["properties"][name] = {"enum": known[name]}
-        if {"in", "schema"} <= entry.keys() and entry["name"] in known:
-            entry["schema"] = {"enum": known[entry["name"]]}
+        components[component]["properties"][field] = {"type": "array", "items": item}
     return description
+
+
+def _name(document: Any, values: Values) -> None:
+    """Let parameters and fields with these names take only these values."""
+    for entry in list(_objects(document)):
+        for name in entry.get("properties", {}).keys() & values.keys():
+            entry["properties"][name] = {"enum": values[name]}
+        if {"in", "schema"} <= entry.keys() and entry["name"] in values:
+            entry["schema"] = {"enum": values[entry["name"]]}
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

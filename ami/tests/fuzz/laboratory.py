@@ -16,31 +16,16 @@ from ami.jobs.models import Job
 from ami.jobs.tests.world import OnDemandDispatcher
 from ami.ml.tests.factories import make_service
 from ami.taskqueue import TaskQueueManager
-from ami.tests.fuzz.description import Known, route_name
+from ami.tests.fuzz.description import route_name
+from ami.tests.fuzz.known import known_in
 from ami.tests.tenants import Tenants, forget_everything
-from ami.users.roles import Role
-from ami.users.tests.factories import PASSWORD
+
+SENT = ("Accept", "Authorization", "Content-Encoding")
+"""Headers that go with a request; callers with a token show that instead of what was made up."""
 
 CALLERS = ("superuser", "key", "anonymous")
 _AWAY = {"processingservice-register-pipelines": 502}
 """What passes on the failure of a server that is not ours."""
-
-_IDS = {
-    "project": "project project_id project_pk deployment__project source_image__project "
-    "detection__source_image__project",
-    "deployment": "deployment deployment_id",
-    "device": "device_id",
-    "site": "research_site_id",
-    "pipeline": "pipeline pipeline_id default_processing_pipeline_id",
-    "capture": "source_image source_image_single source_image_single_id",
-    "sourceimagecollection": "collections detection__source_image__collections source_image_collection "
-    "source_image_collection_id",
-    "algorithm": "algorithm detection_algorithm",
-    "detection": "detection",
-    "taxon": "taxon parent",
-    "user": "user_id",
-}
-"""Under which names the key of an object goes."""
 
 
 class PromptDispatcher(OnDemandDispatcher):
@@ -62,7 +47,7 @@ class Laboratory:
         self.tenants.ids["processingservice"] = push.pk
         self.tenants.upload.user = self.tenants.users["superuser"]
         self.tenants.upload.save()
-        self.lease = self._started()
+        self.known = known_in(self.tenants, self._started())
 
     def _started(self) -> str:
         """A lease of the job, which stands in the queue from now on."""
@@ -71,28 +56,6 @@ class Laboratory:
         self.background.run()
         answer = self.tenants.clients["key"].post("/api/v2/tasks/reserve/", {"batch_size": 1})
         return str(answer.json()["tasks"][0]["reply_subject"])
-
-    def known(self) -> Known:
-        """The values that mean something here."""
-        it = self.tenants
-        capture = it.ids["capture"]
-        known: Known = {
-            "email": [it.bystander.email],
-            "password": [PASSWORD],
-            "role_id": [Role.RESEARCHER.value],
-            "reply_subject": [self.lease],
-            "leases": [[self.lease], [self.lease, self.lease]],
-            "pipelines": [[it.pipeline.slug]],
-            "pipeline__slug": [it.pipeline.slug],
-            "slug": [it.pipeline.slug],
-            "image_id": [str(capture)],
-            "source_image_id": [str(capture)],
-            "kwargs": [{}, {"image_ids": [capture]}],
-            "projects": [[it.project.pk]],
-        }
-        for kind, names in _IDS.items():
-            known |= {name: [it.ids[kind]] for name in names.split()}
-        return known
 
     def address(self, path: str) -> dict[str, Any]:
         """The keys of what exists, for the parameters of a path."""
@@ -136,12 +99,13 @@ class Laboratory:
             request.path_url,
             request.body or b"",
             content_type=request.headers.get("Content-Type", ""),
+            headers={name: request.headers[name] for name in SENT if name in request.headers},
         )
 
     def _read_again(self, answer: Any, path: str, target: str) -> None:
         """What was stored must not make anybody fail who reads it later."""
         address = target.partition("?")[0]
-        made = answer.json().get("id") if answer.status_code == 201 else None
+        made = answer.data.get("id") if answer.status_code == 201 else None
         for seen in (f"{address}{made}/" if made else address, path.partition("{id}")[0]):
             read = self.tenants.clients["superuser"].get(seen, {"project_id": self.tenants.project.pk})
             assert read.status_code < 500, (seen, read.content)
@@ -153,7 +117,7 @@ def _told(who: str, request: PreparedRequest) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        kind = request.headers.get("Content-Type", "nothing")
+        headers = dict(request.headers)
         raise AssertionError(
-            f"{request.method} {request.url} as {who} with {kind}: {request.body!r}"
+            f"{request.method} {request.url} as {who} with {headers}: {request.body!r}"
         ) from error
