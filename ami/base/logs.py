@@ -13,7 +13,7 @@ _SECRET_KEYS = re.compile(r"token|password|secret|authorization|api_key|reply_su
 _VALUE = r"""[^&\s'"\\]+"""
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     # the name and password in a URL
-    (re.compile(r"""(?<=://)[^/\s:@"\\]*:[^@\s"\\]+(?=@)"""), "***:***"),
+    (re.compile(r"""(?<=://)[^/\s:@"\\]{0,200}:[^@\s"\\]{1,200}(?=@)"""), "***:***"),
     # what signs a link or opens a door, in the query of a URL, or of a URL inside a URL
     (
         re.compile(
