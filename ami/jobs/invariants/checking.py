@@ -114,12 +114,9 @@ RULES = (
 )
 
 
-_ALL_RULES = (
-    " UNION ALL ".join(
-        f"SELECT {number}, broken.* FROM ({rule.sql}) AS broken"  # noqa: S608 - made of constants
-        for number, rule in enumerate(RULES)
-    )
-    + " ORDER BY 1, 2"
+_ALL_RULES = " UNION ALL ".join(
+    f"SELECT {number}, broken.* FROM ({rule.sql}) AS broken"  # noqa: S608 - made of constants
+    for number, rule in enumerate(RULES)
 )
 
 
@@ -137,7 +134,7 @@ def check(job_ids: Sequence[int] | None = None, *, at_rest: bool = False) -> lis
     }
     found = []
     with _one_view():
-        for number, job_id, count in rows(_ALL_RULES, parameters):
+        for number, job_id, count in sorted(rows(_ALL_RULES, parameters)):
             rule = RULES[number]
             found.append(Violation(rule.invariant, job_id, rule.text.format(count)))
         found += wrong_figures(chosen, at_rest=at_rest)

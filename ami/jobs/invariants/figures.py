@@ -59,6 +59,8 @@ def _difference(job: Job, counts: Counts, shown: dict[str, JobStage]) -> str:
             return f"the stage {stage.key} is missing"
         if row.params != figures:
             return f"the stage {stage.key} shows {_values(row.params)}, the ledger says {_values(figures)}"
+        if row.status != stage.status:
+            return f"the stage {stage.key} shows {row.status} instead of {stage.status}"
     return ""
 
 
