@@ -10,6 +10,9 @@ DISPATCH_WINDOW = declare.integer(
 DISPATCH_SLICE_SECONDS = declare.decimal(
     "DISPATCH_SLICE_SECONDS", 60.0, "Longest slice of collecting and publishing.", minimum=1, maximum=100
 )
+PUBLISH_CHUNK = declare.integer(
+    "PUBLISH_CHUNK", 5_000, "Messages published between two looks at the claim on the job.", minimum=1
+)
 COLLECT_CHUNK = declare.integer(
     "COLLECT_CHUNK", 50_000, "Captures collected in one transaction.", minimum=100
 )
