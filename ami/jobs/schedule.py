@@ -27,7 +27,13 @@ class Entry:
 SCHEDULE = (
     Entry("jobs: inbox check", "jobs.health", ("inbox",), 15),
     Entry("jobs: dispatch check", "jobs.health", ("dispatch",), 15),
+    Entry("jobs: lost images", "jobs.health", ("lost_images",), 120),
+    Entry("jobs: pending sets", "jobs.health", ("pending_sets",), 120),
+    Entry("jobs: stalled jobs", "jobs.health", ("stalled_jobs",), 120),
+    Entry("jobs: snapshots", "jobs.health", ("snapshots",), 120),
+    Entry("jobs: zombie streams", "jobs.health", ("zombie_streams",), 900),
     Entry("workers: who went silent", "workers.offline", (), 15),
+    Entry("services: who answers", "services.check", (), 30),
 )
 
 _MARK = "From code: every {seconds} s. Edit freely; your change is kept."

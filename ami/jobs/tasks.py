@@ -20,6 +20,7 @@ from ami.jobs.interruptions import register_interruption
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.save import save_inbox_row
+from ami.ml.services import check_push_services
 from ami.ml.workers import SignOfLife, mark_silent_offline, write_sign_of_life
 
 LONGEST_DELAY_SECONDS = 60.0
@@ -67,6 +68,12 @@ def seen(sign: dict[str, Any], **_: object) -> None:
 def offline(**_: object) -> None:
     """Turn workers and services offline that were not heard of for a while."""
     mark_silent_offline()
+
+
+@shared_task(name="services.check", expires=30)
+def services(**_: object) -> None:
+    """Ask every push service whether it is there."""
+    check_push_services()
 
 
 class CeleryDispatcher:

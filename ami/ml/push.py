@@ -19,7 +19,7 @@ from ami.base.outgoing import AnswerNotUnderstood, Limits, fetch
 from ami.ml.schemas import ProcessingServiceInfoResponse, ProcessingServiceReadyResponse
 from ami.ml.schemas.base import WireModel
 
-_READY = Limits(total=8, max_bytes=512 * 1024)
+_READY_MAX_BYTES = 512 * 1024
 _INFO = Limits(total=8, max_bytes=64 * 1024 * 1024)
 """Category maps of tens of thousands of species are megabytes, and come once per pipeline."""
 
@@ -42,13 +42,14 @@ def address_of(endpoint: str, name: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{name}", parts.query, ""))
 
 
-def ask_ready(endpoint: str) -> Readiness:
-    """Ask a service whether it is there. Takes 8 s at most.
+def ask_ready(endpoint: str, seconds: float = 8) -> Readiness:
+    """Ask a service whether it is there. Takes `seconds` at most.
 
     Raises OutgoingError, with a sentence for an operator, if it is not.
     """
-    answer, seconds = _ask(endpoint, "readyz", ProcessingServiceReadyResponse, _READY)
-    return Readiness(answer.status, seconds)
+    limits = Limits(total=seconds, max_bytes=_READY_MAX_BYTES)
+    answer, took = _ask(endpoint, "readyz", ProcessingServiceReadyResponse, limits)
+    return Readiness(answer.status, took)
 
 
 def ask_info(endpoint: str) -> ProcessingServiceInfoResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import structlog
@@ -11,11 +12,14 @@ from ami.base.errors import InvalidInput
 from ami.base.outgoing import OutgoingError
 from ami.main.models import Project
 from ami.ml.models import ProcessingService
-from ami.ml.push import ask_info, ask_ready
+from ami.ml.push import Readiness, ask_info, ask_ready
 from ami.ml.registration import Registration, register_pipelines
 from ami.ml.schemas import PipelineConfigResponse
 
 logger = structlog.get_logger(__name__)
+
+ASKED_AT_ONCE = 16
+QUICK_SECONDS = 3.0
 
 
 class NothingToAsk(InvalidInput):
@@ -43,14 +47,23 @@ def check_service(service: ProcessingService) -> Check:
     Takes up to 8 s; call it outside of transactions. Raises NothingToAsk for a pull service. Safe to repeat.
     """
     endpoint = _endpoint_of(service)
-    try:
-        ready = ask_ready(endpoint)
-    except OutgoingError as error:
-        logger.info("service.check_failed", service_id=service.pk, code=error.code, error=error.message)
-        _note(service, endpoint, last_seen_live=False)
-        return Check(is_live=False, error=error.message)
-    _note(service, endpoint, last_seen=clock.now(), last_seen_live=True, last_seen_latency=ready.seconds)
-    return Check(is_live=True, slugs=ready.slugs, seconds=ready.seconds)
+    return _note_answer(service, endpoint, _look(endpoint))
+
+
+def check_push_services() -> int:
+    """Ask every push service whether it is there, `ASKED_AT_ONCE` at a time; returns how many are.
+
+    Each gets `QUICK_SECONDS`: one that is silent keeps no other waiting. Safe to run twice.
+    """
+    asked = list(ProcessingService.objects.pushed_to().order_by("pk"))
+    endpoints = [_endpoint_of(service) for service in asked]
+    with ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="ask-services") as pool:
+        answers = pool.map(lambda endpoint: _look(endpoint, QUICK_SECONDS), endpoints)
+        checks = [
+            _note_answer(service, endpoint, answer)
+            for service, endpoint, answer in zip(asked, endpoints, answers, strict=True)
+        ]
+    return sum(check.is_live is True for check in checks)
 
 
 def register_offered(
@@ -66,6 +79,23 @@ def register_offered(
     offered = ask_info(endpoint).pipelines
     _note(service, endpoint, last_seen=clock.now(), last_seen_live=True)
     return register_pipelines(project=project, service=service, pipelines=offered), offered
+
+
+def _look(endpoint: str, seconds: float = 8) -> Readiness | OutgoingError:
+    """What a service says; does not touch the database, so that threads may call it."""
+    try:
+        return ask_ready(endpoint, seconds)
+    except OutgoingError as error:
+        return error
+
+
+def _note_answer(service: ProcessingService, endpoint: str, answer: Readiness | OutgoingError) -> Check:
+    if isinstance(answer, OutgoingError):
+        logger.info("service.check_failed", service_id=service.pk, code=answer.code, error=answer.message)
+        _note(service, endpoint, last_seen_live=False)
+        return Check(is_live=False, error=answer.message)
+    _note(service, endpoint, last_seen=clock.now(), last_seen_live=True, last_seen_latency=answer.seconds)
+    return Check(is_live=True, slugs=answer.slugs, seconds=answer.seconds)
 
 
 def _endpoint_of(service: ProcessingService) -> str:

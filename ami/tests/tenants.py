@@ -15,7 +15,7 @@ from ami.jobs.api.presence import forget_notes
 from ami.jobs.lifecycle import catalogue, openings
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.logs import write_one
-from ami.jobs.models import Job
+from ami.jobs.models import HealthReport, Job
 from ami.main.models import Device, Project, Site, SourceImageUpload, Taxon
 from ami.main.tests.factories import (
     add_member,
@@ -106,6 +106,15 @@ class Tenants:
             user=self.users["manager"],
         )
         self.job = self._job()
+        report = HealthReport.objects.create(
+            check_name="inbox",
+            first_at=clock.now(),
+            last_at=clock.now(),
+            seconds=0,
+            checked=0,
+            fixed=0,
+            unfixable=0,
+        )
         return {
             "project": self.project.pk,
             "project-member": add_member(self.project, self.bystander).pk,
@@ -127,6 +136,7 @@ class Tenants:
             "detection": detection.pk,
             "classification": label.pk,
             "job": self.job.pk,
+            "health-report": report.pk,
         }
 
     def _job(self) -> Job:

@@ -157,6 +157,8 @@ POST   …/tasks/extend/                                            1 3 3 3 + + 
 POST   …/tasks/fail/                                              1 3 3 3 + + + +   1 3 3 3 + + + +
 POST   …/tasks/release/                                           1 3 3 3 + + + +   1 3 3 3 + + + +
 POST   …/tasks/reserve/                                           1 3 3 3 + + + +   1 3 3 3 + + + +
+GET    …/health/reports/                                          1 3 3 3 3 3 3 +   1 3 3 3 3 3 3 +
+GET    …/health/reports/<pk>/                                     1 3 3 3 3 3 3 +   1 3 3 3 3 3 3 +
 GET    …/                                                         + + + + + + + +   + + + + + + + +
 GET    /media/<path>                                              4 4 4 4 4 4 4 4   4 4 4 4 4 4 4 4
 """

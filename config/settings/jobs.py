@@ -31,6 +31,15 @@ INBOX_ROW_MAX_BYTES = declare.integer(
 PROGRESS_INTERVAL_SECONDS = declare.decimal(
     "PROGRESS_INTERVAL_SECONDS", 1.0, "Progress of a job is projected at most this often.", minimum=0
 )
+ZOMBIE_STREAMS_MAX_AGE_MINUTES = declare.integer(
+    "ZOMBIE_STREAMS_MAX_AGE_MINUTES",
+    60,
+    "Age in minutes from which a stream is deleted whose job ended or is gone.",
+    minimum=1,
+)
+HEALTH_REPORTS_KEPT_DAYS = declare.integer(
+    "HEALTH_REPORTS_KEPT_DAYS", 30, "Days for which reports of health checks are kept.", minimum=1
+)
 FAILURE_THRESHOLD = declare.decimal(
     "FAILURE_THRESHOLD",
     0.5,

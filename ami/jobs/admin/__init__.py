@@ -3,7 +3,8 @@
 Jobs change through the lifecycle alone, and the ledger through nobody's hands: here it is only shown.
 """
 
+from ami.jobs.admin.health import HealthReportAdmin
 from ami.jobs.admin.job import JobAdmin
 from ami.jobs.admin.ledger import AttemptAdmin, InboxEntryAdmin, JobLogAdmin, JobTaskAdmin
 
-__all__ = ["AttemptAdmin", "InboxEntryAdmin", "JobAdmin", "JobLogAdmin", "JobTaskAdmin"]
+__all__ = ["AttemptAdmin", "HealthReportAdmin", "InboxEntryAdmin", "JobAdmin", "JobLogAdmin", "JobTaskAdmin"]

@@ -24,7 +24,7 @@ from ami.jobs.progress import overall
 EDITABLE = ("name", "priority")
 """Everything else changes through the lifecycle only."""
 
-_STATE = ("status", "progress", "ledger")
+_STATE = ("status", "waiting", "progress", "ledger")
 _WORK = (
     "project",
     "pipeline",
@@ -125,6 +125,11 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def progress(self, job: Job) -> str:
         """The mean of the stages."""
         return f"{overall([stage.progress for stage in job.stages.all()]):.0%}"
+
+    @admin.display(description="waiting for")
+    def waiting(self, job: Job) -> str:
+        """Why nobody works on it, as the health check saw it last."""
+        return job.waiting or "-"
 
     @admin.display(description="look into")
     def ledger(self, job: Job) -> SafeString:

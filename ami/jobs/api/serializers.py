@@ -115,6 +115,9 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
         help_text="Its weight when workers could take tasks of several jobs.",
     )
     user_permissions = serializers.SerializerMethodField()
+    waiting_for = serializers.CharField(
+        source="waiting", read_only=True, help_text="Why nobody works on it; empty while somebody does."
+    )
 
     class Meta:
         model = Job
@@ -149,6 +152,7 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
             "dispatch_mode",
             "user_permissions",
             "priority",
+            "waiting_for",
         ]
         read_only_fields: ClassVar[list[str]] = [
             "status",
@@ -200,9 +204,9 @@ class JobSerializer(JobListSerializer):
 
     class Meta(JobListSerializer.Meta):
         fields: ClassVar[list[str]] = [
-            *JobListSerializer.Meta.fields[:-2],
+            *JobListSerializer.Meta.fields[:-3],
             "result",
-            *JobListSerializer.Meta.fields[-2:],
+            *JobListSerializer.Meta.fields[-3:],
         ]
         read_only_fields: ClassVar[list[str]] = [*JobListSerializer.Meta.read_only_fields, "result"]
 

@@ -38,7 +38,7 @@ class _Seen:
     published_to: int
 
 
-def check_dispatch() -> Report:
+def check_dispatch(*, dry_run: bool = False) -> Report:
     """Look at every running job once. Safe to run twice: dispatching is claimed, rebuilding conditional."""
     report = Report()
     idle = Q(driver_until__isnull=True) | Q(driver_until__lt=Now())
@@ -46,7 +46,7 @@ def check_dispatch() -> Report:
     for job in jobs.order_by("pk"):
         report.checked += 1
         try:
-            needed = _needs_dispatch(job)
+            needed = _needs_dispatch(job, dry_run)
         except QueueError as error:
             report.unfixable += 1
             logs.logger.warning("health.queue_unavailable", job_id=job.pk, error=error.message)
@@ -57,11 +57,12 @@ def check_dispatch() -> Report:
             report.unfixable += 1
             logs.logger.warning("health.job_not_checked", job_id=job.pk, error=repr(error)[:500])
             continue  # it was this job's: a statement that took too long, a lock that was not granted
-        if needed and dispatcher().dispatch(job.pk):
+        if needed and (dry_run or dispatcher().dispatch(job.pk)):
             report.fixed += 1
         elif needed:
             report.unfixable += 1
-    _repeat_lost_refreshes()
+    if not dry_run:
+        _repeat_lost_refreshes()
     return report
 
 
@@ -76,14 +77,15 @@ def _repeat_lost_refreshes() -> None:
         request_refresh(job_id)
 
 
-def _needs_dispatch(job: Job) -> bool:
+def _needs_dispatch(job: Job, dry_run: bool) -> bool:
     """Whether dispatching has something to do for this job. Raises QueueError when NATS does not answer."""
     if delay_left(job) > 0:
         return False
     if job.collected_at is None:
         return True
     if ledger.count(job.pk).open == 0:
-        dispatcher().refresh(job.pk)
+        if not dry_run:
+            dispatcher().refresh(job.pk)
         return False
     if job.status == JobState.PENDING:
         return True  # its workers wait for the start, whatever stands in the queue
@@ -95,7 +97,8 @@ def _needs_dispatch(job: Job) -> bool:
         return True
     if standing < settings.DISPATCH_WINDOW / 2 and unpublished_rows(job.pk):
         return True
-    return _lost_messages(_Seen(job.pk, job.run, job.queue_epoch, job.published_to), standing)
+    seen = _Seen(job.pk, job.run, job.queue_epoch, job.published_to)
+    return not dry_run and _lost_messages(seen, standing)
 
 
 def _lost_messages(seen: _Seen, standing: int) -> bool:

@@ -26,7 +26,7 @@ ASK_AGAIN_AT_MOST = 120.0
 """Seconds after which a row is asked for again at the latest: what the broker lost must not wait for long."""
 
 
-def check_inbox() -> Report:
+def check_inbox(*, dry_run: bool = False) -> Report:
     """Enqueue rows older than `INBOX_RETRY_SECONDS` that nobody is saving. Safe to run twice."""
     waiting = [
         row[0]
@@ -41,7 +41,8 @@ def check_inbox() -> Report:
         )
     ]
     report = Report(checked=len(waiting))
-    if not waiting:
+    if dry_run or not waiting:
+        report.fixed = len(waiting)
         return report
     taken = [inbox_id for inbox_id in waiting if dispatcher().save([inbox_id])]
     execute(

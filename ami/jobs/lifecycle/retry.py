@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from ami.jobs import ledger, logs, transitions
+from ami.jobs import diagnostics, ledger, logs, transitions
 from ami.jobs.dispatcher import dispatcher
 from ami.jobs.lifecycle.advance import project_stages
 from ami.jobs.models import Job
@@ -36,6 +36,7 @@ def _reopen(job_id: int, states: list[TaskState]) -> bool:
         if run is None or not transitions.reopen(job_id, run):
             return False
         reopened = ledger.reopen(job_id, run + 1, states)
+        diagnostics.clear(job_id)
         transaction.on_commit(lambda: _dispatch(job_id))
     project_stages(job_id)  # whoever asked for the retry is about to look at its stages
     logs.write_one(

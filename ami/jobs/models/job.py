@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from ami.base.models import TimestampedModel
-from ami.jobs.states import FINAL, DispatchMode, JobState
+from ami.jobs.states import FINAL, SERVING, DispatchMode, JobState
 from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
 from ami.ml.models import Pipeline
 from ami.users.models import User
@@ -72,6 +72,9 @@ class Job(TimestampedModel):
     params = models.JSONField(default=dict, blank=True)
     result = models.JSONField(null=True, blank=True)
     diagnostics = models.JSONField(default=list, blank=True, help_text="What health checks noticed.")
+    waiting_for = models.CharField(
+        max_length=500, blank=True, editable=False, help_text="Why nobody works on it, if nobody does."
+    )
 
     status = models.CharField(
         max_length=16, choices=JobState.choices, default=JobState.CREATED, editable=False
@@ -126,6 +129,11 @@ class Job(TimestampedModel):
     def is_final(self) -> bool:
         """Whether it ended."""
         return self.status in FINAL
+
+    @property
+    def waiting(self) -> str:
+        """Why nobody works on it, as of the last look; empty when somebody does, or it is not its time."""
+        return self.waiting_for if self.status in SERVING else ""
 
     @property
     def duration(self) -> timedelta | None:

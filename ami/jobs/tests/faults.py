@@ -191,8 +191,8 @@ def overtaken(point: str, slow: Callable[[], T], fast: Callable[[], object]) -> 
 
 def somebody_waits_for_a_lock() -> bool:
     """Whether a session of this database (other tests use the same server) waits for another's row."""
-    waiting = """SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
-        WHERE NOT granted AND datname = current_database()"""
+    waiting = """SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT l.pid FROM pg_locks l
+        JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database())"""
     return bool(rows(waiting)[0][0])
 
 

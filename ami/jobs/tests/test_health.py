@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -17,7 +16,7 @@ from ami.jobs.health import inbox, runner
 from ami.jobs.health.dispatch import check_dispatch
 from ami.jobs.health.inbox import check_inbox
 from ami.jobs.health.report import Report
-from ami.jobs.health.runner import run_all, run_check
+from ami.jobs.health.runner import Check, run_all, run_check
 from ami.jobs.lifecycle import claims
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.dispatch import delay_left
@@ -317,13 +316,14 @@ def test_a_check_that_fails_stops_no_other(world: World, monkeypatch: pytest.Mon
     job, _ = world.accepted_job(2)
     lose_claims()
 
-    def fail() -> Report:
+    def fail(*, dry_run: bool = False) -> Report:
         raise RuntimeError("a mistake in a check")
 
-    order: dict[str, Callable[[], Report]] = {"broken": fail, "inbox": check_inbox}
+    broken = Report(unfixable=1, error="RuntimeError('a mistake in a check')")
+    order: dict[str, Check] = {"broken": fail, "inbox": check_inbox}
     monkeypatch.setattr(runner, "CHECKS", order)
-    assert run_all() == {"broken": Report(unfixable=1), "inbox": Report(checked=1, fixed=1)}
-    assert run_check("broken") == Report(unfixable=1), "its lock was given back"
+    assert run_all() == {"broken": broken, "inbox": Report(checked=1, fixed=1)}
+    assert run_check("broken") == broken, "its lock was given back"
     world.background.run()
     world.assert_ended_exactly(job, 2)
 
@@ -331,13 +331,14 @@ def test_a_check_that_fails_stops_no_other(world: World, monkeypatch: pytest.Mon
 def test_a_check_that_loses_its_database_session_is_reported_and_the_next_one_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose_session() -> Report:
+    def lose_session(*, dry_run: bool = False) -> Report:
         execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return Report()
 
-    order: dict[str, Callable[[], Report]] = {"broken": lose_session, "inbox": check_inbox}
+    order: dict[str, Check] = {"broken": lose_session, "inbox": check_inbox}
     monkeypatch.setattr(runner, "CHECKS", order)
-    assert run_all() == {"broken": Report(unfixable=1), "inbox": Report()}
+    reports = run_all()
+    assert (reports["broken"].unfixable, reports["inbox"]) == (1, Report())
     assert connection.is_usable()
 
 

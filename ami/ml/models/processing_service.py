@@ -27,6 +27,10 @@ class ProcessingServiceQuerySet(models.QuerySet["ProcessingService"]):
         """Those whose workers pull: without an endpoint."""
         return self.filter(Q(endpoint_url__isnull=True) | Q(endpoint_url=""))
 
+    def pushed_to(self) -> ProcessingServiceQuerySet:
+        """Those that we push work to: with an endpoint."""
+        return self.filter(endpoint_url__isnull=False).exclude(endpoint_url="")
+
 
 class ProcessingService(TimestampedModel):
     """Somebody's GPUs. Without an endpoint it pulls work from us; with one, we push work to it."""

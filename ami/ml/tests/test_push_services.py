@@ -17,7 +17,7 @@ from ami.base.tests.servers import Service, http_service, listener, rude_server,
 from ami.main.models import Project
 from ami.main.tests.factories import add_member, make_project
 from ami.main.tests.people import People
-from ami.ml import push
+from ami.ml import push, services
 from ami.ml.models import Algorithm, Pipeline, ProcessingService, ProjectPipelineConfig
 from ami.ml.tests.factories import announcement, classifier, make_pipeline, make_service
 from ami.users.roles import Role
@@ -228,6 +228,35 @@ class TestCheck:
         state = people.client("anonymous").get(path).json()
         assert (state["server_live"], state["pipelines_online"]) == (True, ["constant"])
         assert len(there.asked) == 1
+
+
+class TestAll:
+    """All push services are asked, side by side."""
+
+    def test_each_is_noted_as_it_answers_and_pull_services_are_not_asked(
+        self, people: People, service: ProcessingService
+    ) -> None:
+        with listener() as closes:
+            address = f"http://127.0.0.1:{closes.port}"
+        gone = make_service(people.project, endpoint_url=address)
+        pulls = make_service(people.project, last_seen_live=True)
+        assert services.check_push_services() == 1
+        for one, live in ((service, True), (gone, False), (pulls, True)):
+            one.refresh_from_db()
+            assert one.last_seen_live is live
+        assert service.is_online
+        assert service.last_seen_latency is not None
+
+    def test_one_that_is_silent_keeps_no_other_waiting(
+        self, people: People, service: ProcessingService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(services, "QUICK_SECONDS", 0.5)
+        with listener() as silent:
+            for _ in range(4):
+                make_service(people.project, endpoint_url=f"http://127.0.0.1:{silent.port}")
+            began = time.monotonic()
+            assert services.check_push_services() == 1
+        assert time.monotonic() - began < 1.9, "four silent ones, one after the other, would take two seconds"
 
 
 @pytest.mark.parametrize("action", ["register_pipelines", "check"])

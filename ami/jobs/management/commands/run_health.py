@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from ami.jobs.health.report import Report
 from ami.jobs.health.runner import CHECKS, run_check
 
 
@@ -15,16 +16,21 @@ class Command(BaseCommand):
     help = "Run the health checks of jobs now."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """`--check NAME` runs one."""
+        """`--check NAME` runs one; `--dry-run` only looks."""
         parser.add_argument("--check", choices=sorted(CHECKS), help="Run only this check.")
+        parser.add_argument("--dry-run", action="store_true", help="Say what would be repaired.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run and print."""
         for name in [options["check"]] if options["check"] else CHECKS:
-            report = run_check(name)
-            if report.skipped:
-                self.stdout.write(f"{name}: another process is running it")
-            else:
-                self.stdout.write(
-                    f"{name}: checked {report.checked}, fixed {report.fixed}, unfixable {report.unfixable}"
-                )
+            report = run_check(name, dry_run=options["dry_run"])
+            self.stdout.write(f"{name}: {_words(report, options['dry_run'])}")
+
+
+def _words(report: Report, dry_run: bool) -> str:
+    if report.skipped:
+        return "another process is running it"
+    if report.error:
+        return f"failed: {report.error}"
+    verb = "would fix" if dry_run else "fixed"
+    return f"checked {report.checked}, {verb} {report.fixed}, unfixable {report.unfixable}"

@@ -39,6 +39,7 @@ KEYS = [
     "result",
     "user_permissions",
     "priority",
+    "waiting_for",
 ]
 UTC_WITH_MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
