@@ -34,3 +34,11 @@ def lose_everything(platform: Platform) -> None:
 def request(call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """One call of the JetStream API. Raises a QueueError when it is refused, or not answered."""
     return runtime(from_settings()).call(lambda link: api.request(link, call, body), seconds=5.0)
+
+
+def limit_messages(job_id: int, most: int) -> int:
+    """Let the job's stream hold so many messages and refuse more (-1: no limit); returns what it was."""
+    name = stream_name(job_id)
+    config = request(f"STREAM.INFO.{name}")["config"]
+    request(f"STREAM.UPDATE.{name}", config | {"max_msgs": most})
+    return int(config["max_msgs"])

@@ -17,6 +17,7 @@ from ami.chaos.sampler import Sampler
 from ami.chaos.tidiness import left_behind
 from ami.chaos.work import WorkLog
 from ami.chaos.world import Night, World
+from ami.jobs.dispatcher import Dispatcher, dispatcher
 from ami.jobs.states import FINAL
 
 WORK_SECONDS = 2.0
@@ -84,6 +85,11 @@ class Run:
         self.jobs.append(job)
         self._sampler.watch(job.id)
         return job
+
+    @property
+    def celery(self) -> Dispatcher:
+        """Asks for background work, as the platform does."""
+        return dispatcher()
 
     def tell(self, job: ChaosJob, verb: str) -> None:
         """Cancel or retry a job over the API."""

@@ -89,12 +89,19 @@ class World:
         ids = tuple(sorted(capture.pk for capture in captures))
         return Night(project.pk, capture_set.pk, self.pipeline.pk, ids, self.pictures)
 
-    def service(self, night: Night) -> ProcessingService:
-        """A processing service of the project, without keys."""
-        service = ProcessingService.objects.create(name=f"Chaos {night.project_id}")
-        service.projects.add(night.project_id)
-        service.pipelines.add(night.pipeline_id)
-        return service
+    def configure(self, night: Night, settings: Mapping[str, Any]) -> None:
+        """Add to the settings of the pipeline in a project, before its first job."""
+        row = ProjectPipelineConfig.objects.get(project_id=night.project_id, pipeline=self.pipeline)
+        row.config = {**row.config, **settings}
+        row.save()
+
+    def dismiss(self, service_id: int) -> None:
+        """A service works for no project any more."""
+        ProcessingService.objects.get(pk=service_id).projects.clear()
+
+    def another_token(self) -> str:
+        """One more token of the account."""
+        return str(AuthToken.objects.create(self.user)[1])
 
 
 def _pipeline() -> Pipeline:

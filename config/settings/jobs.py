@@ -34,8 +34,8 @@ PROGRESS_INTERVAL_SECONDS = declare.decimal(
 ZOMBIE_STREAMS_MAX_AGE_MINUTES = declare.integer(
     "ZOMBIE_STREAMS_MAX_AGE_MINUTES",
     60,
-    "Age in minutes from which a stream is deleted whose job ended or is gone.",
-    minimum=1,
+    "Age in minutes from which a stream is deleted whose job ended or is gone; 0: at once.",
+    minimum=0,
 )
 HEALTH_REPORTS_KEPT_DAYS = declare.integer(
     "HEALTH_REPORTS_KEPT_DAYS", 30, "Days for which reports of health checks are kept.", minimum=1
