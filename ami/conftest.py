@@ -8,6 +8,9 @@ import pytest
 
 from ami.taskqueue import shutdown
 
+collect_ignore_glob = ["*/management/commands/*"]
+"""A command may be called `test_...` and is none."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def close_queue_connection() -> Iterator[None]:

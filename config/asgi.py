@@ -2,10 +2,9 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
-
 from config.checks import refuse_nonsense
+from config.requests import asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
-application = get_asgi_application()
+application = asgi_application()
 refuse_nonsense()

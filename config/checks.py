@@ -96,6 +96,19 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
     return found
 
 
+def check_chaos(**_: Any) -> list[CheckMessage]:
+    """Nobody may break things on purpose on a server; for `check --deploy`."""
+    if settings.DEBUG or not settings.CHAOS_ENABLED:
+        return []
+    return [
+        Error(
+            "CHAOS_ENABLED is on: manage.py chaos_monkey may delete queues and kill processes here.",
+            hint="Unset CHAOS_ENABLED, unless this server is there to be broken.",
+            id="ami.E006",
+        )
+    ]
+
+
 def _secret_key() -> str:
     try:
         return str(settings.SECRET_KEY)

@@ -2,10 +2,9 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
-
 from config.checks import refuse_nonsense
+from config.requests import wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
-application = get_wsgi_application()
+application = wsgi_application()
 refuse_nonsense()

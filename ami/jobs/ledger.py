@@ -245,14 +245,16 @@ def cancel_pending(job_id: int) -> int:
     )
 
 
-def reopen(job_id: int, run: int, states: Sequence[TaskState]) -> int:
+def reopen(job_id: int, run: int, states: Sequence[TaskState], image_ids: Sequence[int] | None = None) -> int:
     """Put rows of older runs in these states back to pending under `run`, at the end of the order.
 
-    Call while the job's row is held. Safe to run twice: rows of this run are left alone.
+    `image_ids`: only the rows of these images; None: of all. Returns how many there were. Call while the
+    job's row is held. Safe to run twice: rows of this run are left alone.
     """
+    chosen = "" if image_ids is None else "AND image_id = ANY(%(images)s)"
     return execute(
-        """WITH locked AS (SELECT id FROM jobs_jobtask WHERE job_id = %(job)s AND run < %(run)s
-            AND status = ANY(%(states)s) ORDER BY id FOR NO KEY UPDATE),
+        f"""WITH locked AS (SELECT id FROM jobs_jobtask WHERE job_id = %(job)s AND run < %(run)s
+            AND status = ANY(%(states)s) {chosen} ORDER BY id FOR NO KEY UPDATE),
         numbered AS (SELECT id, row_number() OVER (ORDER BY id)
             + (SELECT COALESCE(max(position), 0) FROM jobs_jobtask WHERE job_id = %(job)s) AS position
             FROM locked)
@@ -260,10 +262,11 @@ def reopen(job_id: int, run: int, states: Sequence[TaskState]) -> int:
             released = 0, position = n.position, leased_until = NULL, not_before = NULL, accepted_in = NULL,
             worker = '', instance_id = NULL, error_code = '', error_text = '', detections = 0,
             classifications = 0, processing_ms = NULL, finished_at = NULL
-        FROM numbered n WHERE t.id = n.id""",
+        FROM numbered n WHERE t.id = n.id""",  # noqa: S608 - made of constants
         {
             "job": job_id,
             "run": run,
+            "images": list(image_ids or ()),
             "states": [int(state) for state in states],
             "pending": TaskState.PENDING,
         },

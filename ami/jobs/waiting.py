@@ -25,6 +25,13 @@ def why_it_waits(job: Job) -> str:
         return ""
     if rows(_IN_HAND, {"job": job.pk, "lately": LATELY_SECONDS})[0][0]:
         return ""
+    return lack_of_workers(job)
+
+
+def lack_of_workers(job: Job) -> str:
+    """Why no worker asks for its images; empty if one may. `job` comes with its pipeline and project."""
+    if job.pipeline is None:
+        return "it has no pipeline any more."
     if not job.project.active:
         return "its project is switched off (not active), so workers do not get its images."
     services = ProcessingService.objects.pulling().filter(projects=job.project_id, pipelines=job.pipeline_id)

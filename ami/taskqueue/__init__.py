@@ -24,6 +24,7 @@ from ami.taskqueue.pending import (
     list_job_ids_with_state,
 )
 from ami.taskqueue.queue import TaskQueueManager
+from ami.taskqueue.reading import StandingTask
 from ami.taskqueue.reserving import ReserveRequest
 from ami.taskqueue.settling import Ack, Action, InProgress, Nak
 from ami.taskqueue.streams import ConsumerState
@@ -50,6 +51,7 @@ __all__ = [
     "QueueUnavailable",
     "ReserveRequest",
     "ReservedMessage",
+    "StandingTask",
     "StreamSnapshot",
     "TaskMessage",
     "TaskQueueManager",

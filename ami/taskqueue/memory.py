@@ -7,7 +7,7 @@ these and against the real servers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from ami.taskqueue.inspection import StreamSnapshot
 from ami.taskqueue.messages import ReservedMessage, TaskMessage
 from ami.taskqueue.names import DeliveryRef, Stage, message_id, stream_name
 from ami.taskqueue.pending import PendingSnapshot, PendingUpdate
+from ami.taskqueue.reading import StandingTask
 from ami.taskqueue.reserving import ReserveRequest
 from ami.taskqueue.settling import Ack, Action, Nak
 from ami.taskqueue.streams import ConsumerState
@@ -124,6 +125,14 @@ class MemoryTaskQueue:
     def message_count(self, job_id: int) -> int | None:
         stream = self._find(job_id)
         return None if stream is None else len(stream.messages)
+
+    def standing_tasks(
+        self, job_id: int, wanted: Collection[StandingTask] = (), *, seconds: float = 0.0
+    ) -> frozenset[StandingTask] | None:
+        stream = self._find(job_id)
+        if stream is None:
+            return None
+        return frozenset(StandingTask(m.task.image_id, m.task.run) for m in stream.messages.values())
 
     def list_streams(self) -> list[StreamSnapshot]:
         self._check()

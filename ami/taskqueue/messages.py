@@ -36,7 +36,12 @@ def encode(job_id: int, task: TaskMessage) -> bytes:
 
 def decode(data: bytes, delivery: DeliveryRef) -> ReservedMessage:
     """Read a delivered message; raises ValueError for what `encode` did not write for this job."""
+    return ReservedMessage(delivery.job_id, *read(data, delivery.job_id), delivery)
+
+
+def read(data: bytes, job_id: int) -> tuple[int, int]:
+    """Run and image of a message of this job; raises ValueError for what `encode` did not write for it."""
     match = _BODY.fullmatch(data)
-    if match is None or int(match[1]) != delivery.job_id:
+    if match is None or int(match[1]) != job_id:
         raise ValueError("The message does not name a job, run and image of this stream.")
-    return ReservedMessage(delivery.job_id, int(match[2]), int(match[3]), delivery)
+    return int(match[2]), int(match[3])

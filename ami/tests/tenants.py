@@ -15,7 +15,8 @@ from ami.jobs.api.presence import forget_notes
 from ami.jobs.lifecycle import catalogue, openings
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.logs import write_one
-from ami.jobs.models import HealthReport, Job
+from ami.jobs.models import Attempt, HealthReport, Job, JobTask
+from ami.jobs.states import TaskState
 from ami.main.models import Device, Project, Site, SourceImageUpload, Taxon
 from ami.main.tests.factories import (
     add_member,
@@ -147,6 +148,17 @@ class Tenants:
             source_image_collection=self.capture_set,
         )
         write_one(job.pk, "test.line", self.log_line)
+        failed: dict[str, Any] = {
+            "job": job,
+            "image_id": self.capture.pk,
+            "run": 1,
+            "attempt": 1,
+            "worker": self.log_line,
+            "error_code": "worker_error",
+            "error_text": self.log_line,
+        }
+        JobTask.objects.create(position=1, status=TaskState.FAILED, finished_at=clock.now(), **failed)
+        Attempt.objects.create(**failed)
         return job
 
     def _key(self, project: Project) -> NewKey:
@@ -172,7 +184,7 @@ class Tenants:
     def address(self, route: Route) -> str:
         """The address of a route for this project."""
         kind = route.name.rsplit("-", 1)[0]
-        for ending in ("-detail", "-file", "-register-pipelines"):
+        for ending in ("-detail", "-file", "-register-pipelines", "-retry-failed"):
             kind = route.name.removesuffix(ending) if route.name.endswith(ending) else kind
         path = route.path.replace("<project_pk>", str(self.project.pk))
         path = path.replace("<service_pk>", str(self.service.pk)).replace("<path>", str(self.upload.image))

@@ -149,8 +149,10 @@ PUT    …/jobs/<pk>/                                               1 3 3 + 3 3 
 PATCH  …/jobs/<pk>/                                               1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 DELETE …/jobs/<pk>/                                               1 3 3 3 3 3 4 +   4 4 3 3 3 3 4 +
 POST   …/jobs/<pk>/cancel/                                        1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+GET    …/jobs/<pk>/failures/                                      + + + + + + 4 +   4 4 + + + + 4 +
 POST   …/jobs/<pk>/result/                                        1 3 3 3 + + 4 +   4 4 3 3 + + 4 +
 POST   …/jobs/<pk>/retry/                                         1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+POST   …/jobs/<pk>/retry-failed/                                  1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 POST   …/jobs/<pk>/run/                                           1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 POST   …/jobs/<pk>/tasks/                                         1 3 3 3 + + 4 +   4 4 3 3 + + 4 +
 POST   …/tasks/extend/                                            1 3 3 3 + + + +   1 3 3 3 + + + +
@@ -165,7 +167,7 @@ GET    /media/<path>                                              4 4 4 4 4 4 4 
 _SIGNS = {200: "+", 201: "+", 204: "+", 302: ">", 400: "0", 401: "1", 403: "3", 404: "4"}
 
 INSIDERS = {"member", "manager", "worker", "key", "superuser"}
-"""Who knows that a draft exists, and may read the log of a job."""
+"""Who knows that a draft exists, and may read the log of a job, and what its workers said of failures."""
 
 KNOW_MEMBERS = {"member", "manager", "superuser"}
 """Who may see the e-mail addresses of members."""

@@ -27,8 +27,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["ami.base.api.permissions.ObjectPermission"],
     "DEFAULT_PARSER_CLASSES": [
         "ami.base.api.json.OrjsonParser",
-        "rest_framework.parsers.FormParser",
-        "rest_framework.parsers.MultiPartParser",
+        "ami.base.api.forms.SmallFormParser",
+        "ami.base.api.forms.BoundedMultiPartParser",
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "ami.base.api.json.OrjsonRenderer",

@@ -103,7 +103,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = (
     )
 )
 WORKER_CALL_MAX_BYTES = 1024 * declare.integer(
-    "WORKER_CALL_MAX_KB", 1024, "Largest body in KiB of the worker calls that carry no results.", minimum=1
+    "WORKER_CALL_MAX_KB",
+    1024,
+    "Largest body in KiB of the worker calls that carry no results, of logins, and of forms without files.",
+    minimum=1,
 )
 
 AUTH_USER_MODEL = "users.User"

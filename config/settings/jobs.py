@@ -98,3 +98,6 @@ LARGE_POSTS_AT_ONCE = declare.integer(
 JOB_LOG_PERSIST_ENABLED = declare.boolean(
     "JOB_LOG_PERSIST_ENABLED", True, "Keep job log lines as rows that people read; off: structured log only."
 )
+CHAOS_ENABLED = declare.boolean(
+    "CHAOS_ENABLED", False, "Let `manage.py chaos_monkey` break things. Never where work is at stake."
+)

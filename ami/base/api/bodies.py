@@ -78,6 +78,11 @@ def content_length(meta: Mapping[str, Any]) -> int:
         return 0
 
 
+def check_length(meta: Mapping[str, Any], limit: int) -> None:
+    """Raise BodyTooLarge for a body whose declared length is above the limit, before it is read."""
+    _Bound(limit, 0, None).check(content_length(meta))
+
+
 class _Bound:
     """What to do when a body has grown to a size."""
 

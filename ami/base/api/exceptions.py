@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import structlog
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.db.models import ProtectedError, RestrictedError
@@ -45,6 +45,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
             return _sentence(409, "conflict", "This conflicts with something that exists already.")
         case RequestDataTooBig():
             return _sentence(413, "too_large", "The request body is too large; send fewer items at once.")
+        case TooManyFieldsSent() | TooManyFilesSent():
+            return _sentence(400, "invalid", "The form has too many fields or files.")
         case Http404():  # Django's text names our models; clients know this one
             return rest_exception_handler(NotFound("Not found."), context)
         case ModelValidationError():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db.models import Model
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+
+_M = TypeVar("_M", bound=Model)
 
 
 @extend_schema_field(OpenApiTypes.ANY)
@@ -31,6 +34,16 @@ class StationTimeField(serializers.DateTimeField):
     def enforce_timezone(self, value: datetime) -> datetime:
         """Leave a naive time alone; everything else is handled as usual."""
         return value if timezone.is_naive(value) else super().enforce_timezone(value)
+
+
+class KeyField(serializers.PrimaryKeyRelatedField[_M]):
+    """An object by its key. A number with a fraction is none: cut off, it would name another object."""
+
+    def to_internal_value(self, data: Any) -> _M:
+        """The object behind a key."""
+        if isinstance(data, float):
+            self.fail("incorrect_type", data_type="float")
+        return super().to_internal_value(data)
 
 
 def in_zone(value: datetime | None, zone: tzinfo) -> datetime | None:

@@ -74,7 +74,7 @@ def _killing(run: Run) -> Iterator[None]:
 @scenario(
     "F5",
     "Beat dies, is away, or is there twice",
-    injects="kill -9; no beat while health checks should run; two beats; each time Redis loses everything, so that "
+    injects="kill -9; no beat while health checks should run; two beats; Redis loses everything, too, so that "
     "the checks are needed",
     holds="The job ends exactly when beat is back; two beats do nothing twice.",
     variants=("killed", f"away for {BEATS} beats", "two at once"),

@@ -28,8 +28,8 @@ BATCHES = 5
 @scenario(
     "F1",
     "The web server is killed in the middle of a post",
-    injects="kill -9 while the body comes in; before the commit; after it, before Celery hears of it; before the "
-    "answer",
+    injects="kill -9 while the body comes in; before the commit; after it, before Celery hears of it; "
+    "before the answer",
     holds="The worker posts again; what was committed is a duplicate then, and nothing is lost.",
     variants=EXPECTED,
 )

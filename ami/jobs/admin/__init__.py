@@ -1,10 +1,20 @@
 """Jobs in the admin: what an operator looks at when something is odd, and run, cancel and retry for many.
 
-Jobs change through the lifecycle alone, and the ledger through nobody's hands: here it is only shown.
+Jobs change through the lifecycle alone, and the ledger through nobody's hands: here it is shown, and what
+failed in it is requeued.
 """
 
+from ami.jobs.admin.dead_letters import DeadLetterAdmin
 from ami.jobs.admin.health import HealthReportAdmin
 from ami.jobs.admin.job import JobAdmin
 from ami.jobs.admin.ledger import AttemptAdmin, InboxEntryAdmin, JobLogAdmin, JobTaskAdmin
 
-__all__ = ["AttemptAdmin", "HealthReportAdmin", "InboxEntryAdmin", "JobAdmin", "JobLogAdmin", "JobTaskAdmin"]
+__all__ = [
+    "AttemptAdmin",
+    "DeadLetterAdmin",
+    "HealthReportAdmin",
+    "InboxEntryAdmin",
+    "JobAdmin",
+    "JobLogAdmin",
+    "JobTaskAdmin",
+]

@@ -49,7 +49,13 @@ _DISPATCH = (
     "dispatch_seen",
     "diagnostics",
 )
-_PARTS = {"jobtask": "images", "attempt": "failed attempts", "inboxentry": "inbox", "joblog": "log"}
+_PARTS = {
+    "jobtask": "images",
+    "deadletter": "dead letters",
+    "attempt": "failed attempts",
+    "inboxentry": "inbox",
+    "joblog": "log",
+}
 """Models whose rows belong to a job, and what people call them."""
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.text import Truncator
 
 from ami.base.api.fields import parse_key
 
@@ -46,12 +47,13 @@ class RowsOfJobsAdmin(ReadOnlyAdmin):
 
     list_select_related = ("job",)
     list_display_links = ("id",)
-    search_fields = ("job",)
+    search_fields: ClassVar[tuple[str, ...]] = ("job",)
     search_help_text = "The number of a job."
-    ordering = ("-pk",)
+    ordering: ClassVar[tuple[str, ...]] = ("-pk",)
     sortable_by = ()
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -60,3 +62,8 @@ class RowsOfJobsAdmin(ReadOnlyAdmin):
         if not search_term.strip():
             return queryset, False
         return queryset.filter(job_id=parse_key(search_term)), False
+
+
+def first_line(text: str) -> str:
+    """As much of a text as a list has room for."""
+    return Truncator(text.partition("\n")[0]).chars(120)

@@ -10,7 +10,7 @@ from django.db.models.functions import Length
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
-from ami.jobs.admin.large import RowsOfJobsAdmin
+from ami.jobs.admin.large import RowsOfJobsAdmin, first_line
 from ami.jobs.models import Attempt, InboxEntry, JobLog, JobTask
 
 
@@ -64,7 +64,7 @@ class AttemptAdmin(RowsOfJobsAdmin):
     @admin.display(description="error text")
     def reason(self, attempt: Attempt) -> str:
         """Its first line."""
-        return attempt.error_text.partition("\n")[0][:120]
+        return first_line(attempt.error_text)
 
 
 @admin.register(InboxEntry)

@@ -12,6 +12,7 @@ from ami.jobs.models import Job
 from ami.taskqueue import InvalidLease, Lease
 
 ECHO_MAX = 1_000
+JOB_GONE = "The job of this lease is gone, or not yours to work on any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,7 @@ def known_leases(tokens: Sequence[Any], worker: Worker, projects: Collection[int
     job_ids = {item.lease.job_id for item in judged if isinstance(item, Known)}
     open_jobs = set(Job.objects.filter(pk__in=job_ids, project__in=projects).values_list("pk", flat=True))
     return [
-        item
-        if isinstance(item, Refusal) or item.lease.job_id in open_jobs
-        else Refusal(item.token, "The job of this lease is gone, or not yours to work on any more.")
+        item if isinstance(item, Refusal) or item.lease.job_id in open_jobs else Refusal(item.token, JOB_GONE)
         for item in judged
     ]
 

@@ -9,7 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ami.base.api.fields import NotYetField, parse_key
+from ami.base.api.fields import KeyField, NotYetField, parse_key
 from ami.base.api.serializers import DetailsField
 from ami.jobs.api.logs import LogsField
 from ami.jobs.api.nested import NestedPipeline
@@ -20,7 +20,7 @@ from ami.jobs.models import Job
 from ami.jobs.models.job import JOB_TYPES, PRIORITY_MAX, PRIORITY_MIN
 from ami.main.api.access import Access, access_of
 from ami.main.api.filters import visible_projects
-from ami.main.api.serializers.base import VisibleProjectField, refuse_strangers
+from ami.main.api.serializers.base import VisibleField, VisibleProjectField, refuse_strangers
 from ami.main.api.serializers.nested import (
     CaptureNestedSerializer,
     CaptureSetNestedSerializer,
@@ -28,6 +28,7 @@ from ami.main.api.serializers.nested import (
     ProjectNestedSerializer,
 )
 from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
+from ami.ml.api.catalogue import visible_pipelines
 from ami.ml.models import Pipeline, ProjectPipelineConfig
 
 DELAY_MAX = 7 * 24 * 3600
@@ -36,17 +37,12 @@ _TYPED_IN = {"base_template": "input.html"}
 """Style of a key in the forms of the browsable API: a list of all captures would never end."""
 
 
-class VisibleField(serializers.PrimaryKeyRelatedField[Any]):
-    """Part of a project by its id; only those of projects that the caller may see exist."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        """Written and never shown; may be left out, and null takes it away."""
-        super().__init__(write_only=True, required=False, allow_null=True, style=_TYPED_IN, **kwargs)
+class VisiblePipelineField(KeyField[Pipeline]):
+    """A pipeline by its id; those that only hidden projects use do not exist."""
 
     def get_queryset(self) -> Any:
-        """What the caller may see."""
-        everything: Any = super().get_queryset()
-        return everything.filter(project__in=visible_projects(self.context["request"]))
+        """The pipelines that the caller may see."""
+        return visible_pipelines(visible_projects(self.context["request"]), None)
 
 
 class ProjectKeyField(VisibleProjectField):
@@ -84,21 +80,18 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
     project = ProjectNestedSerializer(read_only=True)
     project_id = ProjectKeyField(source="project", write_only=True, style=_TYPED_IN)
     deployment = DeploymentNestedSerializer(read_only=True)
-    deployment_id = VisibleField(source="deployment", queryset=Deployment.objects.all())
+    deployment_id = VisibleField(source="deployment", queryset=Deployment.objects.all(), style=_TYPED_IN)
     source_image_collection = CaptureSetNestedSerializer(read_only=True)
     source_image_collection_id = VisibleField(
-        source="source_image_collection", queryset=SourceImageCollection.objects.all()
+        source="source_image_collection", queryset=SourceImageCollection.objects.all(), style=_TYPED_IN
     )
     source_image_single = CaptureNestedSerializer(read_only=True)
-    source_image_single_id = VisibleField(source="source_image_single", queryset=SourceImage.objects.all())
+    source_image_single_id = VisibleField(
+        source="source_image_single", queryset=SourceImage.objects.all(), style=_TYPED_IN
+    )
     pipeline = NestedPipeline(read_only=True)
-    pipeline_id = serializers.PrimaryKeyRelatedField(
-        source="pipeline",
-        queryset=Pipeline.objects.all(),
-        write_only=True,
-        required=False,
-        allow_null=True,
-        style=_TYPED_IN,
+    pipeline_id = VisiblePipelineField(
+        source="pipeline", write_only=True, required=False, allow_null=True, style=_TYPED_IN
     )
     duration = SecondsField(read_only=True)
     progress = ProgressField(source="*", read_only=True)

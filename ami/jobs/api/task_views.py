@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +19,7 @@ from rest_framework.viewsets import ViewSet
 
 from ami.base.api.json import SmallJsonParser
 from ami.jobs.api.callers import Caller, caller
-from ami.jobs.api.leases import Known, Refusal, known_leases
+from ami.jobs.api.leases import JOB_GONE, Known, Refusal, known_leases
 from ami.jobs.api.listening import still_listens
 from ami.jobs.api.presence import note_call, note_rejected
 from ami.jobs.api.reach import reach_of, workplaces
@@ -199,8 +200,16 @@ def _fail(failures: Sequence[Any], known: Sequence[Known | Refusal], worker: Wor
     jobs = Job.objects.in_bulk(by_job)
     for job_id, numbers in by_job.items():
         results = [_as_result(failures[number]) for number in numbers]
-        answers |= dict(zip(numbers, receive(jobs[job_id], results, worker=worker), strict=True))
+        answers |= dict(zip(numbers, _fail_in(jobs.get(job_id), results, worker), strict=True))
     return [answers[number] for number in range(len(failures))]
+
+
+def _fail_in(job: Job | None, results: Sequence[dict[str, Any]], worker: Worker) -> list[ItemAnswer]:
+    """Failures of one job, which may have been deleted since its leases were looked at."""
+    if job is not None:
+        with suppress(Job.DoesNotExist):
+            return receive(job, results, worker=worker)
+    return [ItemAnswer(result["reply_subject"], ItemStatus.REJECTED, reason=JOB_GONE) for result in results]
 
 
 def _as_result(failure: dict[str, Any]) -> dict[str, Any]:

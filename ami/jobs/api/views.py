@@ -18,12 +18,14 @@ from rest_framework.serializers import BaseSerializer
 from ami.base.api.fields import parse_key
 from ami.base.api.filters import flag
 from ami.jobs.api.callers import caller
+from ami.jobs.api.failures import FailureCallsViewSet
 from ami.jobs.api.filters import JobFilter, narrow
 from ami.jobs.api.parameters import LOGS_DEFAULT, LOGS_MAX, bounded_integer
 from ami.jobs.api.polling import polled
 from ami.jobs.api.presence import note_call
 from ami.jobs.api.reach import workplaces
 from ami.jobs.api.serializers import JobListSerializer, JobSerializer, PolledJobSerializer
+from ami.jobs.api.shown import shown_job, with_parts
 from ami.jobs.api.worker_views import WorkerCallsViewSet
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.delete import delete_job
@@ -55,6 +57,7 @@ class JobViewSet(
     mixins.UpdateModelMixin,
     mixins.DestroyModelMixin,
     mixins.ListModelMixin,
+    FailureCallsViewSet,
     WorkerCallsViewSet,
 ):
     """Jobs: create, watch, run, cancel and retry them; take tasks and post results as a worker."""
@@ -88,7 +91,7 @@ class JobViewSet(
     def get_queryset(self) -> QuerySet[Job]:
         """Jobs of visible projects, with what the answer shows."""
         jobs = super().get_queryset()
-        return _with_parts(narrow(jobs, self.request) if self.action == "list" else jobs)
+        return with_parts(narrow(jobs, self.request) if self.action == "list" else jobs)
 
     def get_object(self) -> Job:
         """The job of the URL, if the caller may do this to it; the filters of the list play no part."""
@@ -136,7 +139,7 @@ class JobViewSet(
 
     def may(self, request: Request, obj: Job) -> bool:
         """Running, repeating and cancelling a job need the permission of its type, such as `run_ml_job`."""
-        if self.action in ("run", "retry", "cancel"):
+        if self.action in ("run", "retry", "retry_failed", "cancel"):
             return self._may_run(obj)
         return super().may(request, obj)
 
@@ -155,11 +158,11 @@ class JobViewSet(
             if not self._may_run(job):
                 raise PermissionDenied("You do not have permission to run this job.")
             run_job(job)
-        serializer.instance = _shown(job.pk)
+        serializer.instance = shown_job(job.pk)
 
     def perform_update(self, serializer: BaseSerializer[Job]) -> None:
         """Change what may still change."""
-        serializer.instance = _shown(serializer.save().pk)
+        serializer.instance = shown_job(serializer.save().pk)
 
     def perform_destroy(self, instance: Job) -> None:
         """Cancel it first, then delete it."""
@@ -193,15 +196,4 @@ class JobViewSet(
         return self._answer(job.pk)
 
     def _answer(self, job_id: int) -> Response:
-        return Response(self.get_serializer(_shown(job_id)).data)
-
-
-def _with_parts(jobs: QuerySet[Job]) -> QuerySet[Job]:
-    """With everything that the JSON of a job shows, in two queries however many jobs there are."""
-    return jobs.select_related(
-        "project", "deployment", "source_image_collection", "source_image_single", "pipeline"
-    ).prefetch_related("stages")
-
-
-def _shown(job_id: int) -> Job:
-    return _with_parts(Job.objects.all()).get(pk=job_id)
+        return Response(self.get_serializer(shown_job(job_id)).data)

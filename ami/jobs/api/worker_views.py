@@ -12,12 +12,12 @@ from django.db.models import F
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ami.base.api.exceptions import DATABASE_SILENT
 from ami.base.api.fields import parse_key
+from ami.base.api.forms import SmallFormParser, SmallMultiPartParser
 from ami.base.api.json import SmallJsonParser
 from ami.base.errors import TemporarilyUnavailable
 from ami.jobs.api.callers import caller
@@ -62,7 +62,9 @@ class WorkerCallsViewSet(ProjectScopedViewSet[Job]):
     rate_kinds = {"tasks": "worker", "next": "worker", "list": "worker", "result": "results"}
 
     @extend_schema(request=TasksRequestSerializer, responses=TasksResponseSerializer)
-    @action(detail=True, methods=["post"], parser_classes=[SmallJsonParser, FormParser, MultiPartParser])
+    @action(
+        detail=True, methods=["post"], parser_classes=[SmallJsonParser, SmallFormParser, SmallMultiPartParser]
+    )
     def tasks(self, request: Request, pk: str, **_: Any) -> Response:
         """Take up to `batch_size` tasks, each under a lease; an empty list when there is nothing to do."""
         wanted = batch_size(request)

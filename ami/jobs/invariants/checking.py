@@ -5,14 +5,12 @@ Each is a statement that returns the jobs that break it, with a number that says
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import connection, transaction
 
-from ami.base.database import execute, rows
+from ami.base.database import one_view, rows
 from ami.jobs.invariants.figures import wrong_figures
 from ami.jobs.invariants.violation import Violation
 
@@ -127,20 +125,9 @@ def check(job_ids: Sequence[int] | None = None, *, at_rest: bool = False) -> lis
         "attempts": settings.NATS_MAX_DELIVER,
     }
     found = []
-    with _one_view():
+    with one_view():
         for rule in RULES:
             for job_id, count in rows(rule.sql, parameters):
                 found.append(Violation(rule.invariant, job_id, rule.text.format(count)))
         found += wrong_figures(chosen, at_rest=at_rest)
     return found
-
-
-@contextmanager
-def _one_view() -> Iterator[None]:
-    """All statements see the same moment; without that, what moves between two of them looks lost."""
-    if connection.in_atomic_block:
-        yield
-        return
-    with transaction.atomic():
-        execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield

@@ -9,7 +9,7 @@
 - `dispatch.dispatch_job`: collect, then publish, in slices under the driver claim (`claims`).
 - `reserve.reserve_tasks`, `receive.receive`, `lease_calls`: what a worker does over HTTP.
 - `save.save_inbox_row`: what Celery does with an accepted post: save, advance, acknowledge, finish.
-- `cancel.cancel_job`, `retry.retry_job`, `retry.retry_failed`, `delete.delete_job`.
+- `cancel.cancel_job`, `retry.retry_job`, `requeue.requeue` (dead letters), `delete.delete_job`.
 
 Rule by rule: docs/reference/lifecycle.md.
 """

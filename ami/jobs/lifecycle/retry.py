@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
+from ami.base.failpoints import hit
 from ami.jobs import diagnostics, ledger, logs, transitions
 from ami.jobs.dispatcher import dispatcher
 from ami.jobs.lifecycle.advance import project_stages
@@ -22,33 +25,59 @@ def retry_job(job: Job) -> bool:
     states = [*UNDONE]
     if job.project.feature_flags["reprocess_all_images"]:
         states.append(TaskState.PROCESSED)
-    return _reopen(job.pk, states)
-
-
-def retry_failed(job: Job) -> bool:
-    """Reopen only the failed images of a final job; True if this call did."""
-    return _reopen(job.pk, [TaskState.FAILED])
-
-
-def _reopen(job_id: int, states: list[TaskState]) -> bool:
     with transaction.atomic():
-        run = Job.objects.filter(pk=job_id).values_list("run", flat=True).first()
-        if run is None or not transitions.reopen(job_id, run):
+        run = _next_run(job.pk)
+        if run is None:
             return False
-        reopened = ledger.reopen(job_id, run + 1, states)
-        diagnostics.clear(job_id)
-        transaction.on_commit(lambda: _dispatch(job_id))
+        reopened = ledger.reopen(job.pk, run, states)
+        _dispatch_after_commit(job.pk)
+    _tell(job.pk, run, reopened)
+    return True
+
+
+def retry_failed(job: Job, image_ids: Sequence[int] | None = None, *, by: str = "") -> int:
+    """Reopen the failed images of a final job, or only those among `image_ids`, and dispatch them.
+
+    Returns how many; 0 means that nothing changed: the job is not final, or none of them is failed. So a
+    second call, or one at the same time, changes nothing. `by` says who asked, for the log.
+    """
+    with transaction.atomic():
+        run = _next_run(job.pk)
+        if run is None:
+            return 0
+        reopened = ledger.reopen(job.pk, run, [TaskState.FAILED], image_ids)
+        hit("retry.before_commit")
+        if not reopened:
+            transaction.set_rollback(True)  # the job stays as it ended
+            return 0
+        _dispatch_after_commit(job.pk)
+    _tell(job.pk, run, reopened, by)
+    return reopened
+
+
+def _next_run(job_id: int) -> int | None:
+    """Take a final job into its next run, and hold its row; None if it is not final."""
+    run = Job.objects.filter(pk=job_id).values_list("run", flat=True).first()
+    if run is None or not transitions.reopen(job_id, run):
+        return None
+    diagnostics.clear(job_id)
+    return run + 1
+
+
+def _tell(job_id: int, run: int, reopened: int, by: str = "") -> None:
     project_stages(job_id)  # whoever asked for the retry is about to look at its stages
     logs.write_one(
         job_id,
         "job.retried",
-        f"Job started again (run {run + 1}) for {reopened:,} images.",
-        run=run + 1,
+        f"Job started again{f' by {by}' if by else ''} (run {run}) for {reopened:,} images.",
+        run=run,
         reopened=reopened,
     )
-    return True
 
 
-def _dispatch(job_id: int) -> None:
-    dispatcher().refresh(job_id)
-    dispatcher().dispatch(job_id)
+def _dispatch_after_commit(job_id: int) -> None:
+    def dispatch() -> None:
+        dispatcher().refresh(job_id)
+        dispatcher().dispatch(job_id)
+
+    transaction.on_commit(dispatch)

@@ -2,6 +2,7 @@
 
 from ami.jobs.models.attempt import Attempt
 from ami.jobs.models.contribution import JobContribution
+from ami.jobs.models.dead_letter import DeadLetter
 from ami.jobs.models.health_report import HealthReport
 from ami.jobs.models.inbox import InboxEntry
 from ami.jobs.models.job import Job
@@ -9,4 +10,14 @@ from ami.jobs.models.log import JobLog
 from ami.jobs.models.stage import JobStage
 from ami.jobs.models.task import JobTask
 
-__all__ = ["Attempt", "HealthReport", "InboxEntry", "Job", "JobContribution", "JobLog", "JobStage", "JobTask"]
+__all__ = [
+    "Attempt",
+    "DeadLetter",
+    "HealthReport",
+    "InboxEntry",
+    "Job",
+    "JobContribution",
+    "JobLog",
+    "JobStage",
+    "JobTask",
+]

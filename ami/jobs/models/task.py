@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models import Case, F, Q, When
 
 from ami.jobs.models.job import Job
 from ami.jobs.states import ErrorCode, TaskState
+
+_FAILED = Q(failed_at__isnull=False)
 
 
 class JobTask(models.Model):
     """One image of one job. Every UPDATE is a function of `ami.jobs.ledger`.
 
     `leased` means pending with `leased_until` ahead; attempts left are
-    `NATS_MAX_DELIVER - (attempt - released)`. There is no index on anything that changes: updates stay in
-    their page (HOT), and questions over a whole job are answered by the projection (docs/adr/0002).
+    `NATS_MAX_DELIVER - (attempt - released)`. There is no index on anything that changes before an image
+    fails: updates stay in their page (HOT), and questions over a whole job are answered by the projection
+    (docs/adr/0002). Failed rows are few, and have small indexes of their own.
     """
 
     STATES: ClassVar[list[tuple[int, str]]] = [(int(state), state.name.lower()) for state in TaskState]
@@ -47,6 +51,12 @@ class JobTask(models.Model):
     classifications = models.PositiveIntegerField(default=0)
     processing_ms = models.PositiveIntegerField(null=True)
     finished_at = models.DateTimeField(null=True)
+    failed_at = models.GeneratedField(
+        expression=Case(When(status=int(TaskState.FAILED), then=F("finished_at"))),
+        output_field=models.DateTimeField(null=True),
+        db_persist=True,
+    )
+    """`finished_at` of a failed image, else null; computed by the database."""
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -54,6 +64,9 @@ class JobTask(models.Model):
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["job", "position"], name="task_publish_order"),
+            models.Index(fields=["-failed_at", "-id"], condition=_FAILED, name="task_failed_newest"),
+            models.Index(fields=["job", "-failed_at", "-id"], condition=_FAILED, name="task_failed_of_job"),
+            models.Index(fields=["image"], condition=_FAILED, name="task_failed_of_image"),
         ]
 
     def __str__(self) -> str:

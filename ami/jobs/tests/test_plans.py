@@ -18,7 +18,7 @@ from ami.base.database import execute, rows
 from ami.jobs import ledger, transitions
 from ami.jobs.ledger import Failure
 from ami.jobs.lifecycle import publish
-from ami.jobs.models import Job
+from ami.jobs.models import DeadLetter, Job
 from ami.jobs.states import ErrorCode, JobState, TaskState
 from ami.jobs.tests.ledger_rows import locked_task, write_rows
 from ami.jobs.tests.world import World
@@ -110,6 +110,26 @@ def test_the_index_of_open_images_is_read_in_blocks_along_an_index(job: Job) -> 
         assert sum(1 for _ in publish._image_ids(job.pk, [TaskState.PENDING])) == ROWS
     assert len(plans) == 6
     assert "Index Scan using task_once_per_job" in plans[0], plans[0]
+
+
+def test_dead_letters_are_found_along_their_own_indexes(job: Job) -> None:
+    execute(
+        """UPDATE jobs_jobtask SET status = 3, error_code = 'save_error',
+        finished_at = now() + make_interval(secs => id) WHERE image_id %% 50 = 0"""
+    )
+    execute("ANALYZE jobs_jobtask")
+    small = Job.objects.exclude(pk=job.pk).get()
+    letters = DeadLetter.objects.order_by("-failed_at", "-pk")
+    with explained() as plans:
+        assert len(letters[:100]) == 100
+        assert len(letters.filter(job=small)[:100]) == letters.filter(job=small).count() == 10
+        assert len(letters.filter(image_id=BATCH[-1])) == 1
+        assert ledger.reopen(job.pk, 2, [TaskState.FAILED], BATCH) == 1
+    for name, plan in zip(("newest", "of_job", "of_job", "of_image"), plans[:4], strict=True):
+        assert f"task_failed_{name}" in plan, plan
+    assert "task_once_per_job" in plans[4], plans[4]
+    for plan in plans:
+        assert "Seq Scan on jobs_jobtask" not in plan, plan
 
 
 def test_ending_a_small_job_does_not_read_the_rows_of_a_large_one(job: Job) -> None:

@@ -274,6 +274,14 @@ class World:
         """The ledger row of an image."""
         return JobTask.objects.get(job=job, image_id=image_id)
 
+    def images(self, job: Job) -> list[int]:
+        """The images of a job, in the order of publishing."""
+        return list(JobTask.objects.filter(job=job).order_by("position").values_list("image_id", flat=True))
+
+    def first_image(self, job: Job) -> int:
+        """The one that is published first."""
+        return self.images(job)[0]
+
     def tally(self, job: Job) -> dict[str, int]:
         """How many ledger rows are in each state, by name, without zeros."""
         found = rows("SELECT status, count(*) FROM jobs_jobtask WHERE job_id = %s GROUP BY 1", [job.pk])

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from ami.taskqueue import Ack, InProgress, Nak, QueueConfig, QueueMissing, ReserveRequest, TaskQueueManager
+from ami.taskqueue import (
+    Ack,
+    InProgress,
+    Nak,
+    QueueConfig,
+    QueueMissing,
+    ReserveRequest,
+    StandingTask,
+    TaskQueueManager,
+)
 from ami.taskqueue.memory import MemoryPendingSets, MemoryTaskQueue
 from ami.taskqueue.pending import AsyncJobStateManager
 from ami.taskqueue.redis_client import shared_client
@@ -159,6 +168,16 @@ def test_streams_are_listed(world: World, job_id: int) -> None:
     (found,) = [stream for stream in world.queue.list_streams() if stream.job_id == job_id]
     assert (found.name, found.messages, found.consumer_count) == (f"job_{job_id}", 2, 1)
     assert found.created is not None
+
+
+def test_what_stands_is_read_handed_out_or_not(world: World, job_id: int) -> None:
+    fill(world.queue, job_id, [1, 2, 3])
+    assert world.queue.publish(job_id, 1, tasks([3], run=2, reopened=1)) == 1
+    done, _ = take(world.queue, job_id, 2)
+    world.queue.settle([Ack(done.delivery)])
+    left = frozenset({StandingTask(2, 1), StandingTask(3, 1), StandingTask(3, 2)})
+    world.eventually(lambda: world.queue.standing_tasks(job_id, seconds=5) == left)
+    assert world.queue.standing_tasks(job_id + 100_000, seconds=5) is None
 
 
 def test_a_state_never_built_is_missing(sets: Sets) -> None:

@@ -19,6 +19,8 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from ami.base.api.forms import SmallFormParser, SmallMultiPartParser
+from ami.base.api.json import SmallJsonParser
 from ami.base.api.permissions import IsActiveStaff, is_active_staff
 from ami.users.api import schema  # noqa: F401 - drf-spectacular finds what is imported
 from ami.users.api.serializers import (
@@ -40,6 +42,7 @@ class LoginView(APIView):
 
     authentication_classes = []
     permission_classes = [AllowAny]
+    parser_classes = [SmallJsonParser, SmallFormParser, SmallMultiPartParser]
     throttle_classes = [LoginPerAddress, LoginPerAccount]
 
     @extend_schema(request=LoginSerializer, responses=TokenSerializer)

@@ -34,8 +34,8 @@ def call(lab: Lab, who: str, route: str, job: Job) -> Any:
             return client.get(JOBS, {"ids_only": 1})
         case "create":
             return client.post(JOBS, {"name": "n", "delay": 0, "project_id": lab.world.project.pk})
-        case "retrieve":
-            return client.get(at(job))
+        case "retrieve" | "failures":
+            return client.get(at(job, route.removeprefix("retrieve")))
         case "put":
             body = {"name": "n", "delay": 0, "project_id": lab.world.project.pk}
             return client.put(at(job), body)
@@ -60,6 +60,8 @@ ALLOWED: dict[str, tuple[set[str], int]] = {
     "delete": ({"superuser"}, 204),
     "run": (MANAGERS | {"superuser"}, 200),
     "retry": (MANAGERS | {"superuser"}, 200),
+    "failures": (set(EVERYBODY), 200),
+    "retry-failed": (MANAGERS | {"superuser"}, 200),
     "cancel": (MANAGERS | {"superuser"}, 200),
     "tasks": ({"worker", "superuser"}, 200),
     "result": ({"worker", "superuser"}, 200),
@@ -81,7 +83,7 @@ def test_a_route_is_open_to_those_whose_role_says_so(lab: Lab, route: str) -> No
 
 
 def test_every_member_may_run_a_job_over_a_single_image(lab: Lab) -> None:
-    for route in ("run", "retry", "cancel"):
+    for route in ("run", "retry", "retry-failed", "cancel"):
         for who in MEMBERS:
             assert call(lab, who, route, lab.single_image_job()).status_code == 200, (who, route)
         for who in ("worker", "outsider"):

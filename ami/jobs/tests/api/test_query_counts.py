@@ -18,6 +18,7 @@ pytestmark = pytest.mark.integration
 LIST_BUDGET = 6
 DETAIL_BUDGET = 6
 POLL_BUDGET = 4
+FAILURES_BUDGET = 8
 TASKS_BUDGET = 5
 RESULT_BUDGET = 6
 
@@ -59,6 +60,23 @@ def test_one_job_is_shown_with_few_statements(lab: Lab) -> None:
     lab.get(at(job), "member")
     sql = statements(lambda: lab.get(at(job), "member"))
     assert len(sql) <= DETAIL_BUDGET, "\n".join(sql)
+
+
+@pytest.mark.parametrize("who", ["anonymous", "member", "key"])
+def test_a_page_of_failures_costs_the_same_for_one_and_for_twenty(lab: Lab, who: str) -> None:
+    job = lab.world.started_job(images=20)
+    first, *rest = lab.world.reserve(job)
+    client = lab.machine() if who == "key" else lab.client(who)
+
+    def page() -> list[str]:
+        return statements(lambda: client.get(at(job, "failures")))
+
+    lab.world.post(job, [lab.world.error(first, retryable=False)])
+    page()
+    few = page()
+    lab.world.post(job, [lab.world.error(task, retryable=False) for task in rest])
+    many = page()
+    assert len(many) == len(few) <= FAILURES_BUDGET, "\n".join(many)
 
 
 def test_a_poll_costs_the_same_however_many_jobs_there_are(lab: Lab) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
-from django.db.models import Model
+from django.db.models import Model, Q
 from rest_framework import serializers
 
+from ami.base.api.fields import KeyField
 from ami.base.api.serializers import ObjectSerializer
 from ami.main.api.access import access_of
 from ami.main.models import Project
@@ -33,13 +34,33 @@ class ProjectObjectSerializer(ObjectSerializer[_M]):
         return access_of(request).verbs(noun, attrgetter(self.project_key)(obj))
 
 
-class VisibleProjectField(serializers.PrimaryKeyRelatedField[Project]):
+class VisibleProjectField(KeyField[Project]):
     """A project by its id; only those that the caller may see exist."""
 
     def get_queryset(self) -> Any:
         """The projects that the caller may see."""
         request = self.context.get("request")
         return Project.objects.all().visible_to(request.user) if request else Project.objects.none()
+
+
+class VisibleField(KeyField[Any]):
+    """Part of a project by its id, written and never shown; null takes it away.
+
+    What belongs to a project that the caller may not see does not exist; what belongs to none is everybody's.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        """`queryset`: all of its kind."""
+        super().__init__(write_only=True, required=False, allow_null=True, **kwargs)
+
+    def get_queryset(self) -> Any:
+        """What the caller may see."""
+        everything: Any = super().get_queryset()
+        request = self.context.get("request")
+        if request is None:
+            return everything.none()
+        visible = Project.objects.all().visible_to(request.user)
+        return everything.filter(Q(project__in=visible) | Q(project__isnull=True))
 
 
 def refuse_strangers(project: Project | None, **named: Any) -> None:

@@ -11,7 +11,12 @@ from rest_framework import serializers
 
 from ami.base.api.fields import NotYetField, StationTimeField, in_zone
 from ami.base.api.serializers import DetailsField, link, list_link
-from ami.main.api.serializers.base import ProjectObjectSerializer, VisibleProjectField, refuse_strangers
+from ami.main.api.serializers.base import (
+    ProjectObjectSerializer,
+    VisibleField,
+    VisibleProjectField,
+    refuse_strangers,
+)
 from ami.main.api.serializers.nested import (
     CaptureNestedSerializer,
     CaptureSetNestedSerializer,
@@ -98,13 +103,7 @@ class CaptureDetailSerializer(CaptureSerializer):
     import, because who could name a path of our storage could name the file of another project.
     """
 
-    deployment_id = serializers.PrimaryKeyRelatedField(
-        source="deployment",
-        queryset=Deployment.objects.all(),
-        write_only=True,
-        required=False,
-        allow_null=True,
-    )
+    deployment_id = VisibleField(source="deployment", queryset=Deployment.objects.all())
     path = serializers.CharField(max_length=1024)
     public_base_url = serializers.URLField(max_length=1024)
     uploaded_by = serializers.SerializerMethodField()

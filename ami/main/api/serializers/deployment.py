@@ -9,7 +9,12 @@ from rest_framework import serializers
 
 from ami.base.api.fields import NotYetField
 from ami.base.api.serializers import DetailsField
-from ami.main.api.serializers.base import ProjectObjectSerializer, VisibleProjectField, refuse_strangers
+from ami.main.api.serializers.base import (
+    ProjectObjectSerializer,
+    VisibleField,
+    VisibleProjectField,
+    refuse_strangers,
+)
 from ami.main.api.serializers.nested import CaptureNestedSerializer, ProjectCardSerializer, RecentJobsField
 from ami.main.models import Deployment, Device, Site, SourceImage
 
@@ -128,12 +133,8 @@ class DeploymentSerializer(DeploymentListSerializer):
     """A station on its own page."""
 
     project_id = VisibleProjectField(source="project", write_only=True)
-    device_id = serializers.PrimaryKeyRelatedField(
-        source="device", queryset=Device.objects.all(), write_only=True, required=False, allow_null=True
-    )
-    research_site_id = serializers.PrimaryKeyRelatedField(
-        source="research_site", queryset=Site.objects.all(), write_only=True, required=False, allow_null=True
-    )
+    device_id = VisibleField(source="device", queryset=Device.objects.all())
+    research_site_id = VisibleField(source="research_site", queryset=Site.objects.all())
     data_source = NotYetField()
     data_source_uri = NotYetField()
     data_source_total_files = NotYetField(0)

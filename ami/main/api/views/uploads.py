@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import cast
 
-from django.conf import settings
-from django.core.files.base import File
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.exceptions import ValidationError
 from rest_framework.mixins import DestroyModelMixin, ListModelMixin, RetrieveModelMixin
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ami.base.api.bodies import BodyTooLarge
+from ami.base.api.fields import KeyField
 from ami.base.api.filters import flag
+from ami.base.api.forms import BoundedMultiPartParser
 from ami.base.errors import InvalidInput
 from ami.main.api.filters import visible_deployments
 from ami.main.api.projects import named_project_ids
@@ -30,7 +28,7 @@ from ami.users.models import User
 
 
 @extend_schema_field(OpenApiTypes.INT)
-class _DeploymentField(serializers.PrimaryKeyRelatedField[Deployment]):
+class _DeploymentField(KeyField[Deployment]):
     def get_queryset(self) -> QuerySet[Deployment]:
         return visible_deployments(self.context["request"])
 
@@ -41,12 +39,6 @@ class NewUploadSerializer(serializers.Serializer[SourceImageUpload]):
     image = serializers.FileField(allow_empty_file=False)
     deployment = _DeploymentField()
 
-    def validate_image(self, file: File[bytes]) -> File[bytes]:
-        """Refuse what would not fit into memory."""
-        if (file.size or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise BodyTooLarge("The image is too large.")
-        return file
-
 
 class UploadViewSet(
     ListModelMixin, RetrieveModelMixin, DestroyModelMixin, ProjectScopedViewSet[SourceImageUpload]
@@ -55,7 +47,7 @@ class UploadViewSet(
 
     queryset = SourceImageUpload.objects.select_related("deployment__project", "source_image").order_by("-pk")
     serializer_class = UploadSerializer
-    parser_classes = [MultiPartParser]
+    parser_classes = [BoundedMultiPartParser]
     project_path = "deployment__project"
     ordering_fields = ["created_at"]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from ami.main.api.serializers.base import VisibleProjectField
 from ami.main.models import Project
 from ami.ml.models import Pipeline, WorkerKey
 
@@ -58,7 +59,7 @@ class MintSerializer(serializers.Serializer[Any]):
     """What a new key is to be good for."""
 
     name = serializers.CharField(max_length=255, required=False, allow_blank=True, default="")
-    projects = serializers.PrimaryKeyRelatedField(
+    projects = VisibleProjectField(
         many=True,
         queryset=Project.objects.all(),
         required=False,

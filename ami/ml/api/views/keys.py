@@ -55,7 +55,7 @@ class WorkerKeyViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Worker
     def create(self, request: Request, **_: Any) -> Response:
         """Make a key. Without `projects` it is good in those of the service that the caller manages."""
         service = self._service("create")
-        body = MintSerializer(data=request.data)
+        body = MintSerializer(data=request.data, context=self.get_serializer_context())
         body.is_valid(raise_exception=True)
         asked: list[Project] | None = body.validated_data.get("projects")
         mine = list(self._projects("create").filter(processing_services=service))
