@@ -6,6 +6,7 @@ import http.client
 import json
 import signal
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from ami.embedded.binaries import find_nats
@@ -25,6 +26,11 @@ class Nats(TcpServer):
     monitoring_url = ""
     """Where the server tells about itself over HTTP: /varz, /jsz, /connz. Another one after each start."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.limits: dict[str, int] = {}
+        """Further settings of JetStream for the next start, such as `max_file_store` in bytes."""
+
     @property
     def url(self) -> str:
         return f"nats://{USER}:{self._password}@127.0.0.1:{self._port}"
@@ -37,7 +43,7 @@ class Nats(TcpServer):
             "ports_file_dir": str(directory),
             "authorization": {"user": USER, "password": self._password},
             "max_payload": MAX_PAYLOAD_BYTES,
-            "jetstream": {"store_dir": str(directory)},
+            "jetstream": {"store_dir": str(directory), **self.limits},
         }
         # NATS reads JSON as well as its own format.
         write_private(directory / "nats.conf", json.dumps(settings, indent=2))

@@ -10,6 +10,9 @@ DISPATCH_WINDOW = declare.integer(
 DISPATCH_SLICE_SECONDS = declare.decimal(
     "DISPATCH_SLICE_SECONDS", 60.0, "Longest slice of collecting and publishing.", minimum=1, maximum=100
 )
+PUBLISH_CHUNK = declare.integer(
+    "PUBLISH_CHUNK", 5_000, "Messages published between two looks at the claim on the job.", minimum=1
+)
 COLLECT_CHUNK = declare.integer(
     "COLLECT_CHUNK", 50_000, "Captures collected in one transaction.", minimum=100
 )
@@ -31,8 +34,8 @@ PROGRESS_INTERVAL_SECONDS = declare.decimal(
 ZOMBIE_STREAMS_MAX_AGE_MINUTES = declare.integer(
     "ZOMBIE_STREAMS_MAX_AGE_MINUTES",
     60,
-    "Age in minutes from which a stream is deleted whose job ended or is gone.",
-    minimum=1,
+    "Age in minutes from which a stream is deleted whose job ended or is gone; 0: at once.",
+    minimum=0,
 )
 HEALTH_REPORTS_KEPT_DAYS = declare.integer(
     "HEALTH_REPORTS_KEPT_DAYS", 30, "Days for which reports of health checks are kept.", minimum=1

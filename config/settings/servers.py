@@ -80,7 +80,9 @@ CACHES: dict[str, dict[str, Any]] = {
 # Reads of slow-changing tables only: on the write path it cost more than it saved.
 CACHALOT_ENABLED = declare.boolean("CACHALOT_ENABLED", True, "Cache reads of slow-changing tables of `main`.")
 CACHALOT_ONLY_CACHABLE_TABLES = frozenset({"main_project", "main_deployment", "main_device", "main_site"})
-CACHALOT_TIMEOUT = 300
+# How old a read may be, in seconds. Not long: one that a write overtakes on its way into the cache looks
+# newer than the write, and an invalidation that Redis does not hear is lost.
+CACHALOT_TIMEOUT = 3
 # Our raw SQL never writes these tables, and parsing every statement to find out is not free.
 CACHALOT_INVALIDATE_RAW = False
 # It does not know our cache class by name; that class is Django's Redis cache with misses for errors.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import sys
 
 import pytest
 
-from ami.base.logs import hide_secrets, mask, mask_record
+from ami.base.logs import configure_logging, hide_secrets, mask, mask_record
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,23 @@ def test_a_record_of_others_is_masked_with_its_traceback() -> None:
     written = logging.Formatter().format(record)
     assert written.startswith("broke over /?signature=***\nTraceback")
     assert written.endswith("ValueError: redis://***:***@host")
+
+
+@pytest.mark.parametrize("fmt", ["json", "console"])
+def test_an_error_is_shown_without_the_values_of_variables(fmt: str) -> None:
+    configuration = configure_logging(fmt, "INFO")
+    formatter = logging.config.DictConfigurator(configuration).configure_formatter(
+        configuration["formatters"]["structured"]
+    )
+
+    def log_in(password: str) -> None:
+        raise ValueError("wrong")
+
+    try:
+        log_in("hunter" + str(2))
+    except ValueError:
+        record = logging.LogRecord("ami", logging.ERROR, __file__, 1, "it broke", (), sys.exc_info())
+    shown = formatter.format(record)
+    assert "ValueError: wrong" in shown
+    assert "log_in" in shown
+    assert "hunter2" not in shown

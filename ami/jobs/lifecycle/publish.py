@@ -29,10 +29,6 @@ from ami.taskqueue import (
 
 logger = structlog.get_logger(__name__)
 
-CHUNK = 5_000
-"""Messages published between two extensions of the claim."""
-
-
 INDEX_BLOCK = 20_000
 """Images that are read at once when the pending sets are written anew."""
 
@@ -65,7 +61,7 @@ def publish_slice(claim: Claim, out_of_time: Callable[[], bool]) -> bool:
     room = settings.DISPATCH_WINDOW - standing
     published = 0
     while room > 0 and not out_of_time():
-        batch = _next_rows(claim.job_id, cursor.position, min(CHUNK, room))
+        batch = _next_rows(claim.job_id, cursor.position, min(settings.PUBLISH_CHUNK, room))
         if not batch:
             break
         hit("publish.half" if published else "publish.first")

@@ -1,0 +1,1 @@
+"""Tests of the chaos suite, and a short chaos as a test."""
