@@ -38,6 +38,8 @@ class LockedTask:
     worker: str
     instance_id: int | None
     accepted_in: int | None
+    lease_over: float
+    """Seconds since its last lease ran out; 0 without one, or while it holds."""
 
     @property
     def used_attempts(self) -> int:
@@ -69,7 +71,8 @@ class Failure:
 _LOCKED_COLUMNS = """t.id, t.job_id, t.image_id, t.run, t.status, t.attempt, t.released,
     GREATEST(0, COALESCE(EXTRACT(EPOCH FROM t.leased_until - clock_timestamp()), 0))::float8,
     GREATEST(0, COALESCE(EXTRACT(EPOCH FROM t.not_before - clock_timestamp()), 0))::float8,
-    t.leased_until IS NOT NULL, t.worker, t.instance_id, t.accepted_in"""
+    t.leased_until IS NOT NULL, t.worker, t.instance_id, t.accepted_in,
+    GREATEST(0, COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - t.leased_until), 0))::float8"""
 
 
 def keep_job(job_id: int) -> bool:

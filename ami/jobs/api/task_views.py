@@ -69,7 +69,7 @@ class TaskViewSet(ViewSet):
         who = caller(request, body.get("client_info"))
         note_call(who, body.get("pipelines") or [], reach.projects)
         wanted = min(int(body["batch_size"]), settings.RESERVE_MAX_BATCH)
-        if not quotas.room(who.worker):
+        if not quotas.room(who.worker).left:
             return _nothing(IDLE_SECONDS, "This worker, or its service, holds as many images as it may.")
         seconds = min(float(body["wait"]), settings.LONG_POLL_MAX_SECONDS)
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
@@ -22,15 +23,25 @@ LEAVE_ALONE_SECONDS = 5.0
 _away_until = 0.0
 
 
-def room(worker: Worker) -> int:
-    """How many more tasks this worker may take now (0 or more)."""
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a worker may still take (0 or more), and what it holds; without Redis it seems to hold nothing."""
+
+    left: int
+    in_hand: int
+
+
+def room(worker: Worker) -> Room:
+    """How many more tasks this worker may take now."""
+    own = lease_key(worker.holder, worker.instance_id)
     limits = {
         worker.holder: settings.HOLDER_MAX_LEASES,
-        lease_key(worker.holder, worker.instance_id): settings.WORKER_MAX_LEASES,
+        own: settings.WORKER_MAX_LEASES,
     }
     counts: dict[str, int] = {}
     _tolerate(lambda: counts.update(OpenLeases().counts(list(limits))))
-    return max(0, min(limit - counts.get(key, 0) for key, limit in limits.items()))
+    left = max(0, min(limit - counts.get(key, 0) for key, limit in limits.items()))
+    return Room(left, counts.get(own, 0))
 
 
 def note_taken(worker: Worker, leases: Sequence[Lease]) -> None:

@@ -8,8 +8,8 @@ docs/reference/lifecycle.md).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 import structlog
@@ -20,9 +20,10 @@ from ami.base.database import rows
 from ami.base.failpoints import hit
 from ami.jobs import ledger
 from ami.jobs.ledger import Failure, LockedTask
-from ami.jobs.lifecycle import quotas
+from ami.jobs.lifecycle import last_chance, quotas
 from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.holders import Worker
+from ami.jobs.lifecycle.last_chance import HELD_BACK_SECONDS, is_last_chance
 from ami.jobs.lifecycle.leases import signer
 from ami.jobs.states import ErrorCode, TaskState
 from ami.main.media import capture_url
@@ -61,6 +62,7 @@ class Verdict(Enum):
     """What the ledger says about a delivered message."""
 
     HAND_OUT = auto()
+    LAST_CHANCE = auto()
     EXHAUSTED = auto()
     NO_FILE = auto()
     CAPTURE_GONE = auto()
@@ -81,7 +83,18 @@ def judge(task: LockedTask | None, message_run: int, url: str | None, max_attemp
         return Verdict.CAPTURE_GONE
     if not url:
         return Verdict.NO_FILE
-    return Verdict.HAND_OUT if task.used_attempts < max_attempts else Verdict.EXHAUSTED
+    if task.used_attempts >= max_attempts:
+        return Verdict.EXHAUSTED
+    return Verdict.LAST_CHANCE if is_last_chance(task, max_attempts) else Verdict.HAND_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who asks for tasks, under which address it reaches us, and how many images it holds already."""
+
+    worker: Worker
+    base_url: str
+    in_hand: int
 
 
 @dataclass(slots=True)
@@ -93,6 +106,8 @@ class _Decisions:
     failed_in: set[int] = field(default_factory=set)
     surplus: bool = False
     """Whether messages were fetched that nobody needs: copies, and those of images that are settled."""
+    alone: bool = False
+    """Whether the one task is to have no company."""
 
 
 def reserve_tasks(requests: Sequence[ReserveRequest], *, worker: Worker, base_url: str) -> list[ReservedTask]:
@@ -103,11 +118,14 @@ def reserve_tasks(requests: Sequence[ReserveRequest], *, worker: Worker, base_ur
     call leases more), but what a lost answer leased comes back when the lease is over.
     """
     queue = TaskQueueManager()
-    requests = _within(requests, quotas.room(worker))
-    decided = _fetch_and_lease(queue, requests, worker, base_url)
-    if decided.surplus and len(decided.tasks) < sum(request.count for request in requests):
+    room = quotas.room(worker)
+    asking = _Asking(worker, base_url, room.in_hand)
+    requests = _within(requests, room.left)
+    decided = _fetch_and_lease(queue, requests, asking)
+    wanted = 0 if decided.alone else sum(request.count for request in requests)
+    if decided.surplus and len(decided.tasks) < wanted:
         again = _still_wanted(requests, decided.tasks)
-        decided.tasks += _fetch_more(queue, again, worker, base_url)
+        decided.tasks += _fetch_more(queue, again, replace(asking, in_hand=room.in_hand + len(decided.tasks)))
     quotas.note_taken(worker, [task.lease for task in decided.tasks])
     return decided.tasks
 
@@ -134,25 +152,25 @@ def _still_wanted(requests: Sequence[ReserveRequest], tasks: Sequence[ReservedTa
 
 
 def _fetch_more(
-    queue: TaskQueueManager, requests: Sequence[ReserveRequest], worker: Worker, base_url: str
+    queue: TaskQueueManager, requests: Sequence[ReserveRequest], asking: _Asking
 ) -> list[ReservedTask]:
     """What makes up for surplus messages; none if that fails, because the caller has leased tasks already."""
     try:
-        return _fetch_and_lease(queue, requests, worker, base_url).tasks
+        return _fetch_and_lease(queue, requests, asking).tasks
     except (QueueError, Error) as error:
         logger.warning("reserve.no_more", count=len(requests), error=repr(error)[:500])
         return []
 
 
 def _fetch_and_lease(
-    queue: TaskQueueManager, requests: Sequence[ReserveRequest], worker: Worker, base_url: str
+    queue: TaskQueueManager, requests: Sequence[ReserveRequest], asking: _Asking
 ) -> _Decisions:
     messages = queue.reserve(requests)
     if not messages:
         return _Decisions()
     try:
         with transaction.atomic():
-            decided = _decide(messages, worker, base_url)
+            decided = _decide(messages, asking)
             hit("reserve.before_commit")
     except BaseException:  # whatever it was, nothing is leased; the caller hears of it
         _settle(queue, [Nak(message.delivery, 0) for message in messages])
@@ -174,24 +192,27 @@ def _settle(queue: TaskQueueManager, actions: Sequence[Action]) -> None:
         logger.warning("reserve.not_settled", count=len(actions), error=error.message)
 
 
-def _decide(messages: Sequence[ReservedMessage], worker: Worker, base_url: str) -> _Decisions:
+def _decide(messages: Sequence[ReservedMessage], asking: _Asking) -> _Decisions:
     """Judge and lease inside the caller's transaction."""
     tasks = ledger.lock_many(list(dict.fromkeys((message.job_id, message.image_id) for message in messages)))
-    urls = _urls({message.image_id for message in messages}, base_url)
-    decided = _Decisions()
+    urls = _urls({message.image_id for message in messages}, asking.base_url)
+    judged = [_judged(message, tasks, urls) for message in messages]
+    suspects = _with(Verdict.LAST_CHANCE, judged)
+    chosen = last_chance.pick(suspects, _with(Verdict.HAND_OUT, judged), asking.in_hand)
+    decided = _Decisions(alone=any(task.id in chosen for task in suspects))
     leased: dict[int, tuple[LockedTask, ReservedMessage]] = {}
     failures: dict[int, Failure] = {}
-    for message in messages:
-        task = tasks.get((message.job_id, message.image_id))
-        verdict = judge(task, message.run, urls.get(message.image_id), settings.NATS_MAX_DELIVER)
+    for message, task, verdict in judged:
         if task is None or verdict is Verdict.SETTLED:
             decided.actions.append(Ack(message.delivery))
             decided.surplus = True
         elif task.id in leased:
             decided.actions.append(Nak(message.delivery, settings.NATS_TASK_TTR))
             decided.surplus = True
-        elif verdict is Verdict.HAND_OUT:
+        elif task.id in chosen:
             leased[task.id] = (task, message)
+        elif verdict in (Verdict.HAND_OUT, Verdict.LAST_CHANCE):  # for somebody else
+            decided.actions.append(Nak(message.delivery, 0 if decided.alone else HELD_BACK_SECONDS))
         elif verdict is Verdict.WAIT:
             decided.actions.append(Nak(message.delivery, max(task.lease_left, task.wait_left)))
         elif verdict is Verdict.BEING_SAVED:
@@ -202,8 +223,22 @@ def _decide(messages: Sequence[ReservedMessage], worker: Worker, base_url: str) 
     ledger.note_attempts(_silent(task) for task, _ in leased.values() if task.lease_ran_out)
     ledger.fail(list(failures.values()))
     decided.failed_in = {failure.task.job_id for failure in failures.values()}
-    decided.tasks = _lease(list(leased.values()), worker, urls)
+    decided.tasks = _lease(list(leased.values()), asking.worker, urls)
     return decided
+
+
+_Judged = tuple[ReservedMessage, LockedTask | None, Verdict]
+
+
+def _judged(
+    message: ReservedMessage, tasks: Mapping[tuple[int, int], LockedTask], urls: Mapping[int, str]
+) -> _Judged:
+    task = tasks.get((message.job_id, message.image_id))
+    return message, task, judge(task, message.run, urls.get(message.image_id), settings.NATS_MAX_DELIVER)
+
+
+def _with(wanted: Verdict, judged: Sequence[_Judged]) -> list[LockedTask]:
+    return [task for _, task, verdict in judged if task is not None and verdict is wanted]
 
 
 def _lease(

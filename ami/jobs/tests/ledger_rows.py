@@ -25,6 +25,7 @@ def locked_task(**fields: Any) -> LockedTask:
         "worker": "",
         "instance_id": None,
         "accepted_in": None,
+        "lease_over": 0.0,
     }
     return LockedTask(**(defaults | fields))
 

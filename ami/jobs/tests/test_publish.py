@@ -117,9 +117,9 @@ def test_the_cursor_moves_only_after_the_server_confirmed(light_world: World) ->
 
 @pytest.mark.parametrize("change", ["driver = 'another'", "run = run + 1", "queue_epoch = queue_epoch + 1"])
 def test_a_slice_ends_when_driver_run_or_epoch_changed(
-    light_world: World, monkeypatch: pytest.MonkeyPatch, change: str
+    light_world: World, settings: Settings, change: str
 ) -> None:
-    monkeypatch.setattr(publish, "CHUNK", 2)
+    settings.PUBLISH_CHUNK = 2
     job = submitted(light_world, 6)
     with arm("publish.first", partial(alter, job, change)):
         dispatch_job(job.pk)
@@ -150,10 +150,8 @@ def test_a_crash_before_the_stream_is_made_raises_the_epoch_again(
     world.assert_ended_exactly(job, 3)
 
 
-def test_a_crash_while_publishing_loses_and_doubles_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(publish, "CHUNK", 2)
+def test_a_crash_while_publishing_loses_and_doubles_nothing(world: World, settings: Settings) -> None:
+    settings.PUBLISH_CHUNK = 2
     job = submitted(world, 7)
     killed_at("publish.half", lambda: dispatch_job(job.pk))
     assert (world.standing(job), epoch_and_cursor(job)) == (2, (1, 2))
