@@ -10,6 +10,10 @@ import gc
 import os
 from typing import Any
 
+from gunicorn.glogging import Logger
+
+from ami.base.logs import mask_record
+
 wsgi_app = "config.wsgi:application"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -22,6 +26,16 @@ graceful_timeout = 30
 keepalive = 30
 # Without this, every instance of one user would share one control socket in the home folder.
 control_socket_disable = True
+
+
+class logger_class(Logger):  # noqa: N801 - gunicorn's name for it
+    """Gunicorn's own lines, among them requests with the signatures of links, through our mask."""
+
+    def setup(self, cfg: Any) -> None:
+        """Put the mask in front of whatever handlers were asked for."""
+        super().setup(cfg)
+        self.error_log.addFilter(mask_record)
+        self.access_log.addFilter(mask_record)
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

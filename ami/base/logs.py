@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -9,19 +10,57 @@ import structlog
 from structlog.types import EventDict, Processor
 
 _SECRET_KEYS = re.compile(r"token|password|secret|authorization|api_key|reply_subject", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(?<=://)[^/\s:@]*:[^@\s]+(?=@)")
-_SIGNATURE = re.compile(r"(?<=[?&]signature=)[^&\s'\"]+")
+_VALUE = r"""[^&\s'"\\]+"""
+_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # the name and password in a URL
+    (re.compile(r"""(?<=://)[^/\s:@"\\]{0,200}:[^@\s"\\]{1,200}(?=@)"""), "***:***"),
+    # what signs a link or opens a door, in the query of a URL, or of a URL inside a URL
+    (
+        re.compile(
+            r"((?:[?&;]|%3F|%26)(?:[\w-]*(?:signature|token|secret|credential|password)|sig|(?:api[_-]?)?key)"
+            rf"(?:=|%3D)){_VALUE}",
+            re.IGNORECASE,
+        ),
+        r"\1***",
+    ),
+    (re.compile(rf"\b(password=){_VALUE}", re.IGNORECASE), r"\1***"),
+    # an Authorization header; our tokens are longer than any word
+    (re.compile(r"\b((?:token|bearer|basic)\s+)[\w.~+/=-]{24,}", re.IGNORECASE), r"\1***"),
+    # a worker key; its prefix is no secret (`ami.ml.keys`)
+    (re.compile(r"\b(amiw_[a-zA-Z0-9]{8}_)\w+"), r"\1***"),
+)
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+def mask(text: str) -> str:
+    """The text without what looks like a secret: passwords and signatures in URLs, tokens, worker keys."""
+    for secret, shown in _SECRETS:
+        text = secret.sub(shown, text)
+    return text
+
+
 def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Mask values under secret names, and passwords and signatures inside URLs, wherever a line has them."""
-    for key, value in event.items():
-        if _SECRET_KEYS.search(key) and value:
-            event[key] = "***"
-        elif isinstance(value, str) and ("://" in value or "signature=" in value):
-            event[key] = _SIGNATURE.sub("***", _URL_PASSWORD.sub("***:***", value))
-    return event
+    """Mask values under secret names, at any depth."""
+    return {key: _hidden(key, value) for key, value in event.items()}
+
+
+def _hidden(key: object, value: Any) -> Any:
+    if value and _SECRET_KEYS.search(str(key)):
+        return "***"
+    return {name: _hidden(name, inner) for name, inner in value.items()} if isinstance(value, dict) else value
+
+
+def _mask_line(_logger: Any, _method: str, line: str) -> str:
+    """The last step: only a finished line has everything in it that is written, tracebacks included."""
+    return mask(line)
+
+
+def mask_record(record: logging.LogRecord) -> bool:
+    """Mask a line of somebody else's logging, with its traceback: a filter that lets everything through."""
+    record.msg, record.args = mask(record.getMessage()), ()
+    if record.exc_info and not record.exc_text:
+        record.exc_text = mask(logging.Formatter().formatException(record.exc_info))
+    return True
 
 
 def clean_text(text: str, limit: int = 2_000) -> str:
@@ -68,13 +107,17 @@ def configure_logging(fmt: str, level: str) -> dict[str, Any]:
         "formatters": {
             "structured": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "processors": [*final, renderer],
+                "processors": [*final, renderer, _mask_line],
                 "foreign_pre_chain": SHARED,
             }
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
+            # Named to take away the handlers that Django gives them: there is one way out, and it masks.
+            # Below INFO its templates write down variables, those of a page about an error among them.
+            "django": {"level": "INFO"},
+            "django.server": {"propagate": True},
             "django_structlog": {"level": "WARNING"},
             "celery": {"level": "INFO" if level == "DEBUG" else "WARNING"},
             "kombu": {"level": "WARNING"},

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 import django
@@ -20,10 +22,11 @@ from knox.models import AuthToken  # noqa: E402
 from ami.bench.cpu import cpu_seconds  # noqa: E402
 from ami.bench.driver import drive  # noqa: E402
 from ami.bench.made_up import ResultMaker  # noqa: E402
+from ami.jobs.lifecycle.cancel import cancel_job  # noqa: E402
 from ami.jobs.lifecycle.create import create_job  # noqa: E402
 from ami.jobs.lifecycle.enqueue import run_job  # noqa: E402
-from ami.jobs.models import Job, JobTask  # noqa: E402
-from ami.jobs.states import FINAL  # noqa: E402
+from ami.jobs.models import InboxEntry, Job, JobTask  # noqa: E402
+from ami.jobs.states import FINAL, JobState  # noqa: E402
 from ami.main.models import Project, SourceImage, SourceImageCollection  # noqa: E402
 from ami.ml.models import (  # noqa: E402
     Algorithm,
@@ -36,6 +39,8 @@ from ami.ml.models import (  # noqa: E402
 from ami.users.models import User  # noqa: E402
 
 POLL_SECONDS = 0.02
+SLOW_POLL_SECONDS = 0.1
+"""Where the time is read from the job itself, so that looking costs little."""
 GIVE_UP_SECONDS = 600
 
 
@@ -69,13 +74,41 @@ class BenchPlatform:
 
     def start_job(self, images: int) -> int:
         """Start a job over new captures; returns its number."""
-        job = self._job(images)
+        job = self.job(images)
         run_job(job)
         return job.pk
 
+    def run_together(self, jobs: Sequence[Job]) -> list[float]:
+        """Start these jobs in this order; for each, the seconds from its own start to its end.
+
+        Raises SystemExit if one does not end, or ends badly.
+        """
+        began = {}
+        for job in jobs:
+            began[job.pk] = time.time()
+            run_job(job)
+        deadline = time.monotonic() + GIVE_UP_SECONDS
+        mine = Job.objects.filter(pk__in=list(began))
+        while mine.exclude(status__in=FINAL).exists():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"Not all jobs ended within {GIVE_UP_SECONDS} s.")
+            time.sleep(SLOW_POLL_SECONDS)
+        ended = {job.pk: job for job in mine}
+        bad = [job.pk for job in ended.values() if job.status != JobState.SUCCESS]
+        if bad:
+            raise SystemExit(f"Jobs {bad} did not end well.")
+        return [_moment(ended[job.pk].finished_at) - began[job.pk] for job in jobs]
+
+    def cancel(self, job_id: int) -> bool:
+        """Cancel a job and wait until what was accepted is saved; False if it had ended already."""
+        cancelled = cancel_job(job_id)
+        while InboxEntry.objects.exists():
+            time.sleep(SLOW_POLL_SECONDS)
+        return cancelled
+
     def round(self, url: str, arguments: argparse.Namespace, pids: dict[str, list[int]]) -> dict[str, Any]:
         """Run one job to its end and measure it."""
-        job = self._job(arguments.images)
+        job = self.job(arguments.images)
         maker = ResultMaker(self.pipeline.slug, arguments.detections, arguments.classes, arguments.logits)
         before = {kind: cpu_seconds(ids) for kind, ids in pids.items()}
         driver_before = time.process_time()
@@ -104,7 +137,8 @@ class BenchPlatform:
             "cpu_ms_per_image": {kind: 1_000 * amount / arguments.images for kind, amount in spent.items()},
         }
 
-    def _job(self, images: int) -> Job:
+    def job(self, images: int) -> Job:
+        """A job over new captures that was not started yet."""
         captures = SourceImage.objects.bulk_create(
             SourceImage(project=self.project, path=f"{number}.jpg", public_base_url="https://images.example")
             for number in range(images)
@@ -145,3 +179,7 @@ class BenchPlatform:
 def _percentiles(name: str, seconds: list[float]) -> dict[str, float]:
     steps = statistics.quantiles(seconds, n=20)
     return {f"{name}_p50_ms": 1_000 * steps[9], f"{name}_p95_ms": 1_000 * steps[18]}
+
+
+def _moment(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else float("nan")

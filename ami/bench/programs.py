@@ -1,4 +1,4 @@
-"""Web and Celery of the platform under measurement, as processes of this one."""
+"""Web, Celery and its beat of the platform under measurement, as processes of this one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ami.embedded.processes import ProcessGroup
 START_SECONDS = 30
 
 
-def start_programs(group: ProcessGroup, folder: Path, celery_processes: int) -> str:
+def start_programs(group: ProcessGroup, folder: Path, celery_processes: int, *, beat: bool = False) -> str:
     """Start `web` and `celery` and wait until the web answers; returns its address.
 
+    `beat`: start the clock of the periodic checks too.
     Addresses of servers come from the environment, so does WEB_CONCURRENCY.
     """
     with socket.socket() as probe:
@@ -36,6 +37,8 @@ def start_programs(group: ProcessGroup, folder: Path, celery_processes: int) -> 
         ],
         log=folder / "celery.log",
     )
+    if beat:
+        group.start("beat", [python, "-m", "celery", "-A", "config.celery", "beat"], log=folder / "beat.log")
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and group.wait(0.05) is None:

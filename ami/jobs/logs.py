@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from ami.base import clock
-from ami.base.logs import clean_text
+from ami.base.logs import clean_text, mask
 from ami.jobs.models import JobLog
 
 logger = structlog.get_logger("ami.jobs")
@@ -40,7 +40,7 @@ def write(job_id: int, lines: Iterable[Line]) -> None:
     """
     rows = []
     for line in lines:
-        message = clean_text(line.message, MAX_MESSAGE)
+        message = clean_text(mask(line.message), MAX_MESSAGE)
         logger.log(_LEVELS.get(line.level, 20), line.event, job_id=job_id, detail=message, **line.context)
         rows.append(
             JobLog(

@@ -1,7 +1,8 @@
 """The only writer of `Job.status`: each change is one conditional UPDATE; who loses the race does nothing.
 
 Each function returns whether this call made the change. All are safe to run twice: the second call finds the
-state already left and changes nothing.
+state already left and changes nothing. What ends a job also notes that its stages have to show it, so that a
+caller who dies right afterwards is made up for by the dispatch check.
 """
 
 from __future__ import annotations
@@ -51,12 +52,12 @@ def finish(job_id: int, run: int, verdict: JobState) -> bool:
     jobs = Job.objects.filter(
         ~Exists(still_open), pk=job_id, run=run, status__in=sources_of(verdict), collected_at__isnull=False
     )
-    return jobs.update(status=verdict, finished_at=Now(), updated_at=Now()) == 1
+    return jobs.update(status=verdict, finished_at=Now(), refresh_due_at=Now(), updated_at=Now()) == 1
 
 
 def cancel(job_id: int) -> bool:
     """Anything not final → REVOKED. Call inside the transaction that cancels the pending rows."""
-    return _move(job_id, CANCELABLE, JobState.REVOKED, None, finished_at=Now())
+    return _move(job_id, CANCELABLE, JobState.REVOKED, None, finished_at=Now(), refresh_due_at=Now())
 
 
 def reopen(job_id: int, run: int) -> bool:

@@ -12,25 +12,19 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import (
-    ConnectionClosedError,
-    ConnectionDrainingError,
-    OutboundBufferLimitError,
-    UnexpectedEOF,
-)
 from nats.errors import Error as NatsError
+from nats.errors import UnexpectedEOF
 
 from ami.taskqueue.config import QueueConfig
 from ami.taskqueue.errors import ConnectionLost, QueueUnavailable
-
-OnMessage = Callable[[Msg], Awaitable[None]]
+from ami.taskqueue.listening import GONE
 
 logger = structlog.get_logger(__name__)
 
@@ -39,7 +33,6 @@ _PING_INTERVAL = 5  # seconds; with one outstanding ping a frozen server is noti
 _STUCK_SECONDS = 30.0  # a client that has not reconnected by then is replaced, whatever hinders it
 _LATE_ANSWER_SECONDS = 30.0
 _GOODBYE_SECONDS = 0.3
-_GONE = (OutboundBufferLimitError, ConnectionClosedError, ConnectionDrainingError)
 
 
 class Connection:
@@ -100,7 +93,7 @@ class Connection:
                 raise ConnectionLost from error
             self._watch_for_life()
             raise QueueUnavailable(f"NATS did not answer within {seconds:.2f} s.") from error
-        except _GONE as error:
+        except GONE as error:
             raise ConnectionLost from error
 
     async def barrier(self) -> None:
@@ -123,16 +116,6 @@ class Connection:
         if losses != self._losses:
             raise ConnectionLost
         self.check()
-
-    @asynccontextmanager
-    async def subscribed(self, subject: str, on_message: OnMessage) -> AsyncIterator[None]:
-        """Have every message on `subject` passed to `on_message` during a block."""
-        subscription = await self.client.subscribe(subject, cb=on_message)
-        try:
-            yield
-        finally:
-            with suppress(*_GONE):
-                await subscription.unsubscribe()
 
     async def close(self) -> None:
         """Let the server read what was sent (for a short time), then close, even if cancelled meanwhile."""

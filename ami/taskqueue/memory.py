@@ -37,8 +37,9 @@ class _Stream:
     created: datetime
     last_seq: int = 0
     deliveries: int = 0
+    has_consumer: bool = True
     messages: dict[int, _Message] = field(default_factory=dict)
-    message_ids: set[str] = field(default_factory=set)
+    known_until: dict[str, float] = field(default_factory=dict)
 
     @property
     def leased(self) -> int:
@@ -57,11 +58,13 @@ class MemoryTaskQueue:
         *,
         lease_seconds: float = 300.0,
         max_ack_pending: int = 10_000,
+        duplicate_window_seconds: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.available = True
         self._lease_seconds = lease_seconds
         self._max_ack_pending = max_ack_pending
+        self._duplicate_window_seconds = duplicate_window_seconds
         self._clock = clock
         self._streams: dict[int, _Stream] = {}
 
@@ -78,13 +81,16 @@ class MemoryTaskQueue:
         return self._find(job_id, epoch) is not None
 
     def publish(self, job_id: int, epoch: int, tasks: Sequence[TaskMessage]) -> int:
+        if not tasks:
+            return 0
         stream = self._find(job_id)
-        if tasks and stream is None:
+        if stream is None:
             raise QueueMissing
+        now = self._clock()
         for task in tasks:
             key = message_id(job_id, epoch, task.image_id, task.reopened)
-            if stream is not None and key not in stream.message_ids:
-                stream.message_ids.add(key)
+            if stream.known_until.get(key, now) <= now:
+                stream.known_until[key] = now + self._duplicate_window_seconds
                 stream.last_seq += 1
                 stream.messages[stream.last_seq] = _Message(task)
         return len(tasks)
@@ -92,11 +98,14 @@ class MemoryTaskQueue:
     def reserve(
         self, requests: Sequence[ReserveRequest], timeout: float | None = None
     ) -> list[ReservedMessage]:
-        self._check()
-        return [message for request in requests for message in self._pull(request)]
+        wanted = [request for request in requests if request.count > 0]
+        if wanted:
+            self._check()
+        return [message for request in wanted for message in self._pull(request)]
 
     def settle(self, actions: Sequence[Action], deadline: float | None = None) -> None:
-        self._check()
+        if actions:
+            self._check()
         for action in actions:
             ref = action.delivery
             stream = self._find(ref.job_id, ref.epoch)
@@ -137,22 +146,46 @@ class MemoryTaskQueue:
     def list_streams(self) -> list[StreamSnapshot]:
         self._check()
         return [
-            StreamSnapshot(job_id, stream_name(job_id), stream.created, len(stream.messages), 0, 1)
+            StreamSnapshot(
+                job_id,
+                stream_name(job_id),
+                stream.created,
+                len(stream.messages),
+                bytes=0,
+                consumer_count=int(stream.has_consumer),
+            )
             for job_id, stream in sorted(self._streams.items())
         ]
 
     def redelivery_counts(self, job_ids: Sequence[int]) -> dict[int, int]:
         streams = {job_id: self._find(job_id) for job_id in job_ids}
-        return {job_id: stream.redelivered for job_id, stream in streams.items() if stream}
+        return {
+            job_id: stream.redelivered if stream.has_consumer else 0
+            for job_id, stream in streams.items()
+            if stream
+        }
+
+    def lose_consumer(self, job_id: int) -> None:
+        """As if the server had lost the consumer: what stands in the stream stays, nobody is handed any."""
+        self._streams[job_id].has_consumer = False
+
+    def lose_messages(self, job_id: int, keep: int = 0) -> None:
+        """As if the server had lost messages: the oldest are gone, `keep` stay."""
+        messages = self._streams[job_id].messages
+        for seq in list(messages)[: max(len(messages) - keep, 0)]:
+            del messages[seq]
 
     def _check(self) -> None:
         if not self.available:
             raise QueueUnavailable
 
     def _find(self, job_id: int, epoch: int | None = None) -> _Stream | None:
+        """The job's stream; with an epoch, only if it has the consumer of that epoch."""
         self._check()
         stream = self._streams.get(job_id)
-        return stream if stream and epoch in (None, stream.epoch) else None
+        if stream is None or epoch is None:
+            return stream
+        return stream if stream.has_consumer and stream.epoch == epoch else None
 
     def _pull(self, request: ReserveRequest) -> Iterator[ReservedMessage]:
         stream = self._find(request.job_id, request.epoch)

@@ -16,6 +16,7 @@ from ami.taskqueue import api
 from ami.taskqueue.client import Connection
 from ami.taskqueue.config import QueueConfig
 from ami.taskqueue.errors import QueueError, QueueMissing
+from ami.taskqueue.listening import subscribed
 from ami.taskqueue.messages import TaskMessage, encode
 from ami.taskqueue.names import message_id, subject
 
@@ -80,7 +81,7 @@ async def publish(
     """
     send, to, patience = connection.client.publish, subject(job_id), config.operation_timeout
     inbox = connection.client.new_inbox()
-    async with connection.subscribed(f"{inbox}.*", window.on_reply):
+    async with subscribed(connection.client, f"{inbox}.*", window.on_reply):
         for index, task in enumerate(tasks):
             await window.shrink(config.publish_window, patience)
             headers = {_MESSAGE_ID_HEADER: message_id(job_id, epoch, task.image_id, task.reopened)}

@@ -84,7 +84,8 @@ class TaskQueueManager:
         """Hand out what the jobs have, up to each request's count, in the order of the requests.
 
         A missing stream or consumer contributes nothing. Never waits for messages to come; `timeout` bounds
-        the whole call (seconds). When NATS fails half-way, what arrived is returned.
+        the whole call (seconds). When NATS fails half-way, what arrived is returned; what comes later goes
+        back.
         """
         pulls = [Pull(request, self.config.max_ack_pending) for request in requests if request.count > 0]
         if not pulls:
@@ -94,7 +95,7 @@ class TaskQueueManager:
             self._runtime.call(lambda connection: reserving.reserve(connection, pulls), seconds=timeout)
         except QueueError as error:
             failure = error
-        messages = [message for pull in pulls for message in pull.messages]
+        messages = [message for pull in pulls for message in pull.take()]
         if failure is not None and not messages:
             raise failure
         return messages

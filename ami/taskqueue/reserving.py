@@ -1,15 +1,19 @@
 """Reserve messages of several jobs in one go: raw `no_wait` pulls, all sent before the first answer is read.
 
 Each pull has its own reply subscription, because delivered messages keep their original subject and could not
-be told apart on a shared one. A pull ends with its last message or with the server's "no more".
+be told apart on a shared one. A pull ends with its last message or with the server's "no more". One that is
+given up before goes on listening for a while: what comes too late is given back, or it would lie in nobody's
+hands until its lease is over.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 import structlog
@@ -17,6 +21,7 @@ from nats.aio.msg import Msg
 
 from ami.taskqueue import streams
 from ami.taskqueue.client import Connection
+from ami.taskqueue.listening import subscribed
 from ami.taskqueue.messages import ReservedMessage, decode
 from ami.taskqueue.names import DeliveryRef, consumer_name, parse_ack_subject, stream_name
 
@@ -44,23 +49,37 @@ class Pull:
         self.batch = min(request.count, limit)
         self.arrived = 0
         self.ended = asyncio.Event()
-        self.messages: list[ReservedMessage] = []
         self.unreadable: list[DeliveryRef] = []
+        self._messages: list[ReservedMessage] = []
+        self._taken = False
+        self._lock = threading.Lock()  # the caller may leave while the loop still delivers
 
-    async def on_message(self, message: Msg) -> None:
-        """Take one delivered message, or the server's word that there are no more."""
+    def add(self, message: Msg) -> bool:
+        """Take one delivered message, or the server's word that there are no more. False: it is too late."""
         if message.headers and _STATUS_HEADER in message.headers:
             self.ended.set()
-            return
+            return True
         self.arrived += 1
+        if self.arrived >= self.batch:
+            self.ended.set()
+        with self._lock:
+            if not self._taken:
+                self._read(message)
+            return not self._taken
+
+    def take(self) -> list[ReservedMessage]:
+        """What has arrived; nothing is added any more."""
+        with self._lock:
+            self._taken = True
+            return self._messages
+
+    def _read(self, message: Msg) -> None:
         delivery = parse_ack_subject(message.reply)
         try:
-            self.messages.append(decode(message.data, delivery))
+            self._messages.append(decode(message.data, delivery))
         except ValueError:
             logger.warning("taskqueue.message_unreadable", job_id=delivery.job_id, seq=delivery.stream_seq)
             self.unreadable.append(delivery)
-        if self.arrived >= self.batch:
-            self.ended.set()
 
 
 async def reserve(connection: Connection, pulls: Sequence[Pull]) -> None:
@@ -72,7 +91,10 @@ async def reserve(connection: Connection, pulls: Sequence[Pull]) -> None:
     async with AsyncExitStack() as stack:
         for pull in pulls:
             inbox = connection.client.new_inbox()
-            await stack.enter_async_context(connection.subscribed(inbox, pull.on_message))
+            listening = subscribed(
+                connection.client, inbox, partial(_arrive, connection, pull), until=pull.ended
+            )
+            await stack.enter_async_context(listening)
             body = orjson.dumps({"batch": pull.batch, "no_wait": True})
             await connection.client.publish(_pull_subject(pull.request), body, inbox)
         try:
@@ -86,6 +108,11 @@ async def reserve(connection: Connection, pulls: Sequence[Pull]) -> None:
             await connection.client.publish(delivery.ack_subject(), b"+ACK")
 
 
+async def _arrive(connection: Connection, pull: Pull, message: Msg) -> None:
+    if not pull.add(message):
+        await connection.client.publish(message.reply, b"-NAK")
+
+
 async def _finished(connection: Connection, pull: Pull) -> None:
     """Wait for the end of a pull.
 
@@ -93,7 +120,7 @@ async def _finished(connection: Connection, pull: Pull) -> None:
     one on old servers. So silence leads to a look at the consumer. It is believed when that explains it, or
     when it lasts although the server answers our looks.
     """
-    quiet, believed = _QUIET_SECONDS, False
+    quiet, believed, explained = _QUIET_SECONDS, False, False
     while not believed:
         arrived = pull.arrived
         if await _ends_within(pull, quiet):
@@ -102,8 +129,11 @@ async def _finished(connection: Connection, pull: Pull) -> None:
         if pull.arrived == arrived:
             request = pull.request
             state = await streams.consumer_state(connection, request.job_id, request.epoch)
-            believed = state is None or state.is_full or quiet > _LONG_QUIET_SECONDS
+            explained = state is None or state.is_full
+            believed = explained or quiet > _LONG_QUIET_SECONDS
     await _ends_within(pull, _QUIET_SECONDS)  # what was on its way while we looked
+    if explained:  # a full consumer would keep the request and serve it when there is room, however late
+        pull.ended.set()
 
 
 async def _ends_within(pull: Pull, seconds: float) -> bool:

@@ -20,6 +20,7 @@ from ami.worker.drawing import draw_finds
 from ami.worker.errors import WorkerError
 from ami.worker.feed import IDLE_SECONDS, WAIT_SECONDS
 from ami.worker.loading import load_pipelines
+from ami.worker.masking import MaskingFormatter
 from ami.worker.pipeline import Found, LoadedImage, Pipeline
 from ami.worker.results import success
 from ami.worker.runner import DEFAULT_BATCH_SIZE, GRACE_SECONDS, Worker
@@ -34,11 +35,7 @@ DRAWING_SIDE = 2000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 not everything worked, 2 wrong use."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if options.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(message)s",
-    )
+    logging.basicConfig(handlers=[log_handler()], level=logging.DEBUG if options.verbose else logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     logging.getLogger("PIL").setLevel(logging.WARNING)
     try:
@@ -46,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WorkerError as error:
         print(f"ami-worker: {error}", file=sys.stderr)
         return 1
+
+
+def log_handler() -> logging.Handler:
+    """Writes what a worker says to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)-7s %(message)s"))
+    return handler
 
 
 def register(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ami.ml.schemas import PipelineResultsError, PipelineResultsResponse, PipelineTaskResult
 from ami.worker.download import FailedImage
 from ami.worker.feed import Batch
+from ami.worker.masking import without_queries
 from ami.worker.pipeline import Found, LoadedImage, Pipeline
 from ami.worker.results import answer, failure, success
 
@@ -69,4 +70,4 @@ def _not_downloaded(image: FailedImage) -> PipelineResultsError:
 
 
 def _in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return without_queries(f"{type(error).__name__}: {error}")

@@ -106,16 +106,21 @@ class Patience:
 
 
 def normalise_address(url: str) -> str:
-    """The base of all calls, without a slash at the end; `/api/v2` is added if it is missing."""
-    parts = urlsplit(url.strip())
+    """The base of all calls, without a slash at the end; `/api/v2` is added if it is missing.
+
+    A name and password before the host are left out: the token is what we show, and errors quote the base.
+    """
+    address = url.strip()
+    parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise BadAddress(
-            f"{url!r} is not the address of a server. It looks like https://ami.example.org or http://localhost:8000."
+            f"{address.rpartition('@')[2]!r} is not the address of a server. "
+            "It looks like https://ami.example.org or http://localhost:8000."
         )
     path = parts.path.rstrip("/")
     if not path.endswith(API_PATH):
         path += API_PATH
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
 
 
 def _session(token: str, identity: Identity) -> requests.Session:

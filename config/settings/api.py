@@ -41,7 +41,7 @@ REST_FRAMEWORK = {
         "ami.base.api.filters.BoundedSearch",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["ami.users.rates.RouteRate"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "ami.base.api.schema.SummarySchema",
     "EXCEPTION_HANDLER": "ami.base.api.exceptions.exception_handler",
     # Times stay times until the renderer writes them: one place says how they look.
     "DATETIME_FORMAT": None,

@@ -69,6 +69,13 @@ LONG_POLL_MAX_WAITERS = declare.integer(
 SUGGESTED_BATCH_SIZE = declare.integer(
     "SUGGESTED_BATCH_SIZE", 16, "Images that a worker without an opinion is told to take at once.", minimum=1
 )
+TURN_PORTION = declare.integer(
+    "TURN_PORTION",
+    1,
+    "Tasks of one job that a call over all jobs takes before it goes on to the next job. With 1, many jobs "
+    "mean batches of one image of each; larger portions cost less, and take turns less often.",
+    minimum=1,
+)
 WORKER_MAX_LEASES = declare.integer(
     "WORKER_MAX_LEASES", 2_000, "Most images that one worker may hold at once.", minimum=1
 )

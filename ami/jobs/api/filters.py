@@ -31,6 +31,11 @@ def visible_captures(request: Request) -> QuerySet[SourceImage]:
     return SourceImage.objects.filter(project__in=visible_projects(request))
 
 
+def visible_pipelines(request: Request) -> QuerySet[Pipeline]:
+    """The pipelines that may be named in a filter: those that visible projects have or had."""
+    return Pipeline.objects.filter(projects__in=visible_projects(request)).distinct()
+
+
 class SlugList(filters.BaseInFilter, filters.CharFilter):
     """A comma-separated list of slugs."""
 
@@ -56,7 +61,7 @@ class JobFilter(filters.FilterSet):
     deployment = KeyFilter(queryset=visible_deployments)
     source_image_collection = KeyFilter(queryset=visible_capture_sets)
     source_image_single = KeyFilter(queryset=visible_captures)
-    pipeline = KeyFilter(queryset=Pipeline.objects.all())
+    pipeline = KeyFilter(queryset=visible_pipelines)
     pipeline__slug = filters.CharFilter(field_name="pipeline__slug")
     pipeline__slug__in = SlugList(field_name="pipeline__slug", lookup_expr="in")
 

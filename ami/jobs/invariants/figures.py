@@ -16,8 +16,13 @@ from ami.jobs.states import FINAL, JobState
 
 
 def wrong_figures(job_ids: Sequence[int] | None, *, at_rest: bool) -> Iterator[Violation]:
-    """The jobs whose stages or contributions differ from a recount. `at_rest`: look at running ones too."""
-    jobs = Job.objects.filter(pk__in=job_ids) if job_ids is not None else Job.objects.all()
+    """The jobs whose stages or contributions differ from a recount. `at_rest`: look at running ones too.
+
+    Those that nobody has run yet show no figures.
+    """
+    jobs = Job.objects.exclude(status=JobState.CREATED)
+    if job_ids is not None:
+        jobs = jobs.filter(pk__in=job_ids)
     for job in (jobs if at_rest else _resting(jobs)).order_by("pk"):
         counts, shares = ledger.count_by_worker(job.pk)
         shown = {stage.key: stage for stage in JobStage.objects.filter(job=job)}
@@ -54,6 +59,8 @@ def _difference(job: Job, counts: Counts, shown: dict[str, JobStage]) -> str:
             return f"the stage {stage.key} is missing"
         if row.params != figures:
             return f"the stage {stage.key} shows {_values(row.params)}, the ledger says {_values(figures)}"
+        if row.status != stage.status:
+            return f"the stage {stage.key} shows {row.status} instead of {stage.status}"
     return ""
 
 

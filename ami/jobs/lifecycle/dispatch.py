@@ -90,6 +90,7 @@ def _end_without_captures(claim: Claim) -> None:
         hit("dispatch.collected_nothing")
         if not ledger.count(claim.job_id).total:
             transitions.finish(claim.job_id, claim.run, JobState.FAILURE)
+    hit("dispatch.ended_without_captures")
 
 
 def delay_left(job: Job) -> float:

@@ -41,8 +41,8 @@ class Crowded(Exception):
 def hand_out(reach: Reach, wanted: int, *, worker: Worker, base_url: str) -> list[ReservedTask]:
     """Up to `wanted` tasks of the jobs within reach, without waiting; grouped by job.
 
-    In the first round each job with work gives at most its equal share; what is missing then comes from those
-    that have more. Raises QueueUnavailable when NATS does not answer.
+    In the first round each job that takes part gives at most an equal share; what is missing then comes from
+    the others, and from those that have more. Raises QueueUnavailable when NATS does not answer.
     """
     tasks, _ = _try(reach, wanted, worker, base_url)
     return tasks
@@ -113,8 +113,8 @@ def _rounds(working: Sequence[Candidate], wanted: int, worker: Worker, base_url:
         missing = wanted - len(tasks)
         if missing <= 0 or not givers:
             break
-        share = turns.shares(len(givers), missing)
-        requests = _requests(givers, share, missing)
+        asked = givers[: turns.takes_part(missing)]
+        requests = _requests(asked, turns.shares(len(asked), missing), missing)
         try:
             got = reserve_tasks(requests, worker=worker, base_url=base_url)
         except (QueueError, Error):
@@ -126,7 +126,7 @@ def _rounds(working: Sequence[Candidate], wanted: int, worker: Worker, base_url:
         gave = {request.job_id: request.count for request in requests}
         for task in got:
             gave[task.job_id] -= 1
-        givers = [job for job in givers if gave.get(job.job_id) == 0]
+        givers = givers[len(asked) :] + [job for job in asked if gave.get(job.job_id) == 0]
     return tasks
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import ValidationError
 
-from ami.base.logs import clean_text
+from ami.base.logs import clean_text, mask
 from ami.jobs.lifecycle.bounds import Extent, boxes_outside, extent_of
 from ami.jobs.lifecycle.catalogue import catalogue
 from ami.jobs.lifecycle.checking import Unacceptable, check_result, needed_keys
@@ -179,7 +179,7 @@ def _success(job: Job, result: PipelineResultsResponse, echo: str, lease: Lease)
 
 
 def _problem(error: PipelineResultsError, echo: str, lease: Lease) -> Problem:
-    text = clean_text(error.error).strip() or "The worker gave no reason."
+    text = clean_text(mask(error.error)).strip() or "The worker gave no reason."
     code = ErrorCode.WORKER_ERROR
     if error.code == ErrorCode.UNREADABLE_IMAGE or text.lower().startswith("failed to load image"):
         code = ErrorCode.UNREADABLE_IMAGE

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from ami.base.database import execute, rows
 from ami.jobs.lifecycle.openings import with_free_task
 
@@ -97,6 +99,11 @@ def note_served(job_ids: Sequence[int]) -> None:
     """These jobs had their turn, in this order. Skips rows that somebody holds: their next turn is sooner."""
     if job_ids:
         execute(_SERVED, {"jobs": list(job_ids)})
+
+
+def takes_part(wanted: int) -> int:
+    """How many jobs share a call for `wanted` tasks: no more than can give a portion each."""
+    return -(-wanted // settings.TURN_PORTION)
 
 
 def shares(jobs: int, wanted: int) -> int:

@@ -41,6 +41,11 @@ def test_a_sound_system_breaks_nothing(light_world: World) -> None:
     assert (check(at_rest=True), watch.look(), leftovers()) == ([], [], [])
 
 
+def test_a_job_that_nobody_has_run_yet_shows_nothing_and_that_is_right(light_world: World) -> None:
+    light_world.job()
+    assert check(at_rest=True) == []
+
+
 TASK = "UPDATE jobs_jobtask SET {} WHERE job_id = %s AND status = {}"
 
 

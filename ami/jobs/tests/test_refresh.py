@@ -11,8 +11,12 @@ from ami.base.database import execute, rows
 from ami.base.failpoints import hit
 from ami.jobs import ledger
 from ami.jobs.health.dispatch import check_dispatch
+from ami.jobs.invariants import check
 from ami.jobs.ledger import Share
 from ami.jobs.lifecycle.advance import refresh_job
+from ami.jobs.lifecycle.cancel import cancel_job
+from ami.jobs.lifecycle.dispatch import dispatch_job
+from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.models import Job
 from ami.jobs.progress import Counts
 from ami.jobs.tests.faults import killed_at, lose_messages, overtaken
@@ -70,6 +74,35 @@ def test_a_refresh_that_dies_is_made_up_for(world: World) -> None:
     assert world.background.asked == [("refresh", job.pk)]
     world.background.run()
     assert world.figures(job)["failed"] == 1
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_stages_show_that_a_job_was_cancelled_though_whoever_did_it_died_at_once(
+    world: World, begun: bool
+) -> None:
+    job = world.started_job(2) if begun else world.job(2)
+    run_job(job)
+    killed_at("cancel.after_commit", partial(cancel_job, job.pk))
+    assert_shown_later(world, job, "REVOKED")
+
+
+def test_stages_show_that_a_job_lost_its_captures_though_whoever_saw_it_died_at_once(world: World) -> None:
+    job = world.job(2)
+    run_job(job)
+    Job.objects.filter(pk=job.pk).update(source_image_collection=None)
+    killed_at("dispatch.ended_without_captures", partial(dispatch_job, job.pk))
+    assert_shown_later(world, job, "FAILURE")
+
+
+def assert_shown_later(world: World, job: Job, status: str) -> None:
+    """The dispatch check makes up for the refresh that nobody asked for."""
+    world.background.asked.clear()
+    execute("UPDATE jobs_job SET refresh_due_at = refresh_due_at - interval '11 s'")
+    check_dispatch()
+    world.background.run()
+    job.refresh_from_db()
+    assert job.status == status
+    assert check(at_rest=True) == []
 
 
 def test_a_queue_that_ran_half_empty_by_failures_is_filled_by_the_refresh(

@@ -1,5 +1,5 @@
-"""Models, services, workers and predictions in the admin."""
+"""Models, services, keys, workers and predictions in the admin."""
 
-from ami.ml.admin import catalogue, workers
+from ami.ml.admin import catalogue, keys, workers
 
-__all__ = ["catalogue", "workers"]
+__all__ = ["catalogue", "keys", "workers"]

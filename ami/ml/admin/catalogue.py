@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import F, Func, IntegerField, QuerySet
 from django.http import HttpRequest
 
-from ami.ml.admin.workers import make_keys
+from ami.ml.admin.keys import make_keys
 from ami.ml.models import (
     Algorithm,
     AlgorithmCategoryMap,
@@ -93,7 +93,7 @@ class ProjectPipelineConfigAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class ProcessingServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Processing services and when they were last seen."""
 
-    list_display = ("name", "endpoint_url", "online", "last_seen", "last_seen_latency", "created_at")
+    list_display = ("name", "endpoint_url", "online", "last_seen", "last_seen_latency")
     list_filter = ("last_seen_live",)
     search_fields = ("name", "endpoint_url")
     autocomplete_fields = ("projects", "pipelines")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -101,6 +102,20 @@ def test_keys_are_rotated_and_revoked_by_actions(site_admin: Client, service: Pr
     answer = site_admin.post(KEYS, chosen | {"action": "rotate_keys"})
     assert secrets_in(answer) == []
     assert "make a new one" in " ".join(str(message) for message in get_messages(answer.wsgi_request))
+
+
+def test_the_list_says_what_each_key_is_good_for_and_begins_with_what_keys_are(
+    site_admin: Client, service: ProcessingService
+) -> None:
+    assert b"With a key the workers of one service" in site_admin.get(KEYS).content
+    before, later = (clock.now() + timedelta(hours=hours) for hours in (-1, 1))
+    for expires, revoked in ((None, None), (later, None), (before, None), (later, before)):
+        made = keys.mint(service=service, projects=service.projects.all())
+        WorkerKey.objects.filter(pk=made.key.pk).update(expires_at=expires, revoked_at=revoked)
+    page = site_admin.get(KEYS).content.decode()
+    found = re.findall(r'class="field-state">([a-z\s]+)', page)
+    assert [" ".join(words.split()) for words in found] == ["revoked", "ended", "good until", "good"]
+    assert f"amiw_{made.key.prefix}…" in page
 
 
 def test_a_service_gets_a_key_by_an_action(site_admin: Client, service: ProcessingService) -> None:

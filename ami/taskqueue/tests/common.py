@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from ami.taskqueue import ReservedMessage, ReserveRequest, TaskMessage, TaskQueueManager
 from ami.taskqueue.memory import MemoryTaskQueue
-from ami.taskqueue.tests.waiting import wait_for
+from ami.taskqueue.tests.waiting import eventually, wait_for
 
 AnyQueue = TaskQueueManager | MemoryTaskQueue
 
@@ -36,6 +37,18 @@ def await_waiting(queue: AnyQueue, job_id: int, count: int, *, epoch: int = 1) -
 def take(queue: AnyQueue, job_id: int, count: int, *, epoch: int = 1) -> list[ReservedMessage]:
     """Reserve up to `count` messages of one job."""
     return queue.reserve([ReserveRequest(job_id, epoch, count)])
+
+
+def take_all(queue: TaskQueueManager, job_id: int, count: int) -> list[ReservedMessage]:
+    """Reserve, again and again for some seconds, until there are so many messages of one job."""
+    got: list[ReservedMessage] = []
+
+    def enough() -> bool:
+        got.extend(eventually(partial(take, queue, job_id, count - len(got))))
+        return len(got) >= count
+
+    wait_for(enough)
+    return got
 
 
 def images(messages: Iterable[ReservedMessage]) -> list[int]:

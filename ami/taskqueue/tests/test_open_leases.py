@@ -1,4 +1,4 @@
-"""Open leases are counted per holder, and drop out by themselves when they end."""
+"""Open leases are counted per holder, and drop out by themselves when they end; so it is in the twin."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ import time_machine
 
 from ami.embedded.valkey import Valkey
 from ami.taskqueue import DeliveryRef, Lease, OpenLeases, PendingStateUnavailable
+from ami.taskqueue.memory_leases import MemoryOpenLeases
 
 pytestmark = pytest.mark.integration
+
+Leases = OpenLeases | MemoryOpenLeases
 
 
 def lease(image: int, attempt: int = 1) -> Lease:
     """A lease on an image."""
     return Lease(7, 1, image, attempt, "service:1", DeliveryRef(7, 1, 1, image, 1, 1, 0))
+
+
+@pytest.fixture(params=["memory", "redis"])
+def leases(request: pytest.FixtureRequest) -> Leases:
+    """The real ones and their twin; both judge by the time of day."""
+    if request.param == "memory":
+        return MemoryOpenLeases()
+    return OpenLeases(request.getfixturevalue("redis_client"))
 
 
 @pytest.fixture
@@ -25,18 +36,15 @@ def holder() -> str:
     return f"test:{uuid.uuid4().hex}"
 
 
-def test_leases_count_until_they_are_answered(redis_client: redis.Redis, holder: str) -> None:
-    leases, own = OpenLeases(redis_client), f"{holder}/1"
+def test_leases_count_until_they_are_answered(leases: Leases, holder: str) -> None:
+    own = f"{holder}/1"
     leases.add([holder, own], [lease(1), lease(2), lease(3)], seconds=60)
     leases.add([holder], [lease(4)], seconds=60)
     leases.remove([holder, own], [lease(2)])
     assert leases.counts([holder, own, f"{holder}/2"]) == {holder: 3, own: 2, f"{holder}/2": 0}
 
 
-def test_taking_or_returning_the_same_lease_twice_changes_nothing(
-    redis_client: redis.Redis, holder: str
-) -> None:
-    leases = OpenLeases(redis_client)
+def test_taking_or_returning_the_same_lease_twice_changes_nothing(leases: Leases, holder: str) -> None:
     for _ in range(2):
         leases.add([holder], [lease(1)], seconds=60)
     assert leases.counts([holder]) == {holder: 1}
@@ -45,10 +53,7 @@ def test_taking_or_returning_the_same_lease_twice_changes_nothing(
     assert leases.counts([holder]) == {holder: 0}
 
 
-def test_a_lease_that_ran_out_does_not_count_and_an_extended_one_does(
-    redis_client: redis.Redis, holder: str
-) -> None:
-    leases = OpenLeases(redis_client)
+def test_a_lease_that_ran_out_does_not_count_and_an_extended_one_does(leases: Leases, holder: str) -> None:
     with time_machine.travel("2026-06-01T12:00:00Z", tick=False) as traveller:
         leases.add([holder], [lease(1), lease(2)], seconds=10)
         traveller.shift(9)
@@ -57,8 +62,7 @@ def test_a_lease_that_ran_out_does_not_count_and_an_extended_one_does(
         assert leases.counts([holder]) == {holder: 1}
 
 
-def test_the_attempt_tells_leases_on_one_image_apart(redis_client: redis.Redis, holder: str) -> None:
-    leases = OpenLeases(redis_client)
+def test_the_attempt_tells_leases_on_one_image_apart(leases: Leases, holder: str) -> None:
     leases.add([holder], [lease(1, attempt=2)], seconds=60)
     leases.remove([holder], [lease(1, attempt=1)])
     assert leases.counts([holder]) == {holder: 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from statistics import median
 
@@ -23,7 +24,7 @@ from ami.taskqueue import (
     runtime,
 )
 from ami.taskqueue.circuit_breaker import CircuitBreaker
-from ami.taskqueue.tests.common import fill, images, take, tasks
+from ami.taskqueue.tests.common import fill, images, take, take_all, tasks
 from ami.taskqueue.tests.waiting import eventually, freeze, stopwatch, wait_for
 
 pytestmark = pytest.mark.integration
@@ -100,6 +101,18 @@ def test_settling_after_the_server_died_is_an_error_and_not_a_lie(
     _fails(lambda: queue.settle(actions))
     lone_nats.start()
     assert eventually(lambda: queue.message_count(1)) == 1
+
+
+def test_what_a_call_asked_for_in_vain_is_handed_out_after_the_thaw(
+    lone_nats: Nats, queue: TaskQueueManager
+) -> None:
+    everything = range(1, 51)
+    for job_id in (1, 2, 3):
+        fill(queue, job_id, everything)
+        freeze(lone_nats)
+        _fails(partial(take, queue, job_id, 50))
+        lone_nats.resume()
+        assert images(take_all(queue, job_id, len(everything))) == list(everything)
 
 
 def test_a_thawed_server_is_used_again_at_once(lone_nats: Nats, unforgiving: TaskQueueManager) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from ami.taskqueue import Ack, QueueConfig, ReserveRequest, TaskQueueManager
+from ami.taskqueue.reserving import Pull, reserve
+from ami.taskqueue.runtime import runtime
 from ami.taskqueue.tests import raw
-from ami.taskqueue.tests.common import await_waiting, fill, images, take
+from ami.taskqueue.tests.common import await_waiting, fill, images, take, take_all
 from ami.taskqueue.tests.waiting import stopwatch, wait_for
 
 PROMPTLY = 3.0  # seconds on a busy machine; a call that waits for something takes 10
@@ -114,3 +116,14 @@ def test_many_empty_jobs_are_asked_in_one_go(queue: TaskQueueManager, job_id: in
     fill(queue, jobs[45], [1])
     asked = [ReserveRequest(job, 1, 10) for job in jobs]
     assert images(queue.reserve(asked)) == [1]
+
+
+def test_what_arrives_when_nobody_waits_for_it_any_more_is_handed_out_to_others(
+    config: QueueConfig, queue: TaskQueueManager, job_id: int
+) -> None:
+    fill(queue, job_id, [1, 2])
+    pull = Pull(ReserveRequest(job_id, 1, 2), 10)
+    assert pull.take() == []
+    runtime(config).call(lambda connection: reserve(connection, [pull]))
+    assert images(take_all(queue, job_id, 2)) == [1, 2]
+    assert pull.take() == []

@@ -20,5 +20,5 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
             "type": "apiKey",
             "in": "header",
             "name": "Authorization",
-            "description": "`Token <token>`; the token comes from `auth/token/login/`, or is a worker key.",
+            "description": "`Token`, a space, and what `auth/token/login/` gave you, or a worker key.",
         }

@@ -55,6 +55,7 @@ def wide_result(token: str, scores: int) -> PipelineTaskResult:
         ("http://localhost:8000", "http://localhost:8000/api/v2"),
         ("https://ami.example.org/", "https://ami.example.org/api/v2"),
         ("https://example.org/ami/api/v2/", "https://example.org/ami/api/v2"),
+        ("https://ami:hunter2@example.org:8000", "https://example.org:8000/api/v2"),
     ],
 )
 def test_address_is_completed_with_the_path_of_the_api(given: str, base: str) -> None:
@@ -65,6 +66,12 @@ def test_address_is_completed_with_the_path_of_the_api(given: str, base: str) ->
 def test_address_without_a_scheme_is_refused_with_an_example(given: str) -> None:
     with pytest.raises(BadAddress, match=r"looks like https://"):
         normalise_address(given)
+
+
+def test_a_refusal_of_an_address_does_not_repeat_its_password() -> None:
+    with pytest.raises(BadAddress, match=r"^'example.org' is not the address") as caught:
+        normalise_address("ami:hunter2@example.org")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_reservation_says_who_asks_for_what(client: AmiClient, server: ContractServer) -> None:

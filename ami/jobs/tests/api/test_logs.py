@@ -50,6 +50,18 @@ def test_a_senseless_number_of_lines_is_a_400(lab: Lab, job: Job) -> None:
         assert list(answer.json()) == ["logs_limit"]
 
 
+def test_a_browser_gets_a_page_about_a_senseless_number_of_lines(lab: Lab, job: Job) -> None:
+    answer = lab.client("superuser").get(at(job), {"logs_limit": "x"}, headers={"Accept": "text/html"})
+    assert answer.status_code == 400
+    assert "A valid integer is required." in answer.content.decode()
+
+
+def test_nothing_is_done_for_a_senseless_number_of_lines(lab: Lab, job: Job) -> None:
+    assert lab.client("superuser").patch(f"{at(job)}?logs_limit=x", {"name": "New"}).status_code == 400
+    job.refresh_from_db()
+    assert job.name != "New"
+
+
 def test_a_list_of_jobs_shows_no_lines(lab: Lab, job: Job) -> None:
     assert lab.get().json()["results"][0]["logs"] == {"stdout": [], "stderr": []}
 

@@ -81,6 +81,18 @@ def test_when_there_are_more_jobs_than_tasks_are_wanted_jobs_take_turns(lab: Lab
     assert dict(total) == {job.pk: 2 for job in jobs}
 
 
+def test_portions_go_to_few_jobs_at_a_time_and_to_all_in_turn(lab: Lab, settings: Settings) -> None:
+    settings.TURN_PORTION = 4
+    jobs = [lab.world.started_job(images) for images in (9, 9, 2, 9)]
+    client = lab.machine()
+    first, second, tiny, fourth = (job.pk for job in jobs)
+    assert by_job(reserve(client, 4)) == {first: 4}
+    assert by_job(reserve(client, 4)) == {second: 4}
+    assert by_job(reserve(client, 4)) == {tiny: 2, fourth: 2}, "what one lacks the next one gives"
+    assert by_job(reserve(client, 9)) == {first: 3, second: 3, fourth: 3}
+    assert by_job(reserve(client, 99)) == {first: 2, second: 2, fourth: 4}
+
+
 def test_the_job_that_waited_longest_comes_first_its_wait_weighted_by_its_priority(lab: Lab) -> None:
     patient, urgent, served = (lab.world.started_job(4) for _ in range(3))
     for job, seconds, priority in ((patient, 100, 10), (urgent, 30, 100), (served, 50, 10)):

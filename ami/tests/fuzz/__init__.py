@@ -1,0 +1,1 @@
+"""Requests that nobody would write, made from the description of the API: none may make the server fail."""

@@ -1,0 +1,1 @@
+"""What happens to secrets, and where it may be written down."""
