@@ -190,7 +190,9 @@ class PeopleDo(WorkersDo):
     @rule(count=st.integers(1, 3), data=st.data())
     def celery_is_interrupted(self, count: int, data: st.DataObject) -> None:
         """Celery does what it was asked for first, perhaps not to its end."""
-        for _ in range(min(count, len(self.celery.asked))):
+        for _ in range(count):
+            if not self.celery.asked:
+                return
             verb, key = self.celery.asked.pop(0)
             self._piece(verb, key, data.draw(stops(WORK[verb])))
 
