@@ -14,8 +14,6 @@ from ami.jobs.tests.properties.oracle import Allowed
 from ami.taskqueue import Lease
 
 NOTHING = Allowed()
-CHECKING = Allowed(jobs=frozenset({Kind.QUEUE}))
-"""Health checks read, ask, and at most declare a queue lost."""
 
 
 def reserving(worker: Worker, deleted: Collection[int], without_file: Collection[int]) -> Allowed:
@@ -38,6 +36,20 @@ def reserving(worker: Worker, deleted: Collection[int], without_file: Collection
         return why.get(ErrorCode(after.error_code), False)
 
     return Allowed(may)
+
+
+def checking() -> Allowed:
+    """Health checks fail what is lost, end what is done, and declare queues lost; for the rest they ask."""
+
+    def may(change: Change) -> bool:
+        before, after = change.before, change.after
+        if before is None or after is None or change.kind is not Kind.FAILED:
+            return False
+        silent = before.status == TaskState.PENDING and before.leased_until is not None and before.free
+        used_up = before.used >= settings.NATS_MAX_DELIVER
+        return silent and used_up and after.error_code == ErrorCode.DELIVERY_EXHAUSTED
+
+    return Allowed(may, frozenset({Kind.QUEUE, Kind.FINISHED}))
 
 
 def receiving(worker: Worker, items: Sequence[Item], expected: Sequence[Expected]) -> Allowed:

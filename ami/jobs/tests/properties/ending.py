@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from ami.jobs.health.runner import run_all
 from ami.jobs.invariants import check, leftovers
 from ami.jobs.models import InboxEntry, Job
 from ami.jobs.states import FINAL, JobState, TaskState
-from ami.jobs.tests.properties.allowances import CHECKING
 from ami.jobs.tests.properties.answers import Form, Item
 from ami.jobs.tests.properties.life import A_LONG_TIME, WORKERS, nothing_in
 from ami.jobs.tests.properties.people import CAPTURES, PeopleDo
@@ -40,7 +38,7 @@ class Ending(PeopleDo):
     def one_round(self) -> None:
         """Time passes, checks look, Celery works, workers work."""
         self.pass_time(A_LONG_TIME)
-        self.do(run_all, CHECKING)
+        self.check_health()
         self.work_off()
         for number in range(len(self.jobs)):
             worker = WORKERS[number]
@@ -60,5 +58,4 @@ class Ending(PeopleDo):
             row = view.rows.get((job_id, image_id))
             assert excused or row is None, f"accepted in run {run}, and never saved: {row}"
             assert row is None or row.run != run or row.status == TaskState.FAILED
-        left = {violation.job_id for violation in leftovers()}
-        assert left <= self.untidy, f"streams or pending sets of {left - self.untidy} are left"
+        nothing_in(leftovers())

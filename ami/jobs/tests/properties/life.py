@@ -40,18 +40,20 @@ A_LONG_TIME = 1_000.0
 """Seconds after which every lease, claim, pause and message id is over, whatever its length."""
 
 _EMPTY = """TRUNCATE jobs_job, jobs_jobtask, jobs_attempt, jobs_inboxentry, jobs_joblog, jobs_jobstage,
-    jobs_jobcontribution, ml_detection, ml_classification, main_sourceimage, main_sourceimagecollection,
+    jobs_jobcontribution, jobs_healthreport, ml_detection, ml_classification, main_sourceimage, main_sourceimagecollection,
     main_sourceimagecollection_images RESTART IDENTITY CASCADE"""
 
 _TIME_PASSES = (
     """UPDATE jobs_jobtask SET leased_until = leased_until - make_interval(secs => %(s)s),
-    not_before = not_before - make_interval(secs => %(s)s) WHERE status = 0""",
+    not_before = not_before - make_interval(secs => %(s)s),
+    finished_at = finished_at - make_interval(secs => %(s)s)""",
     """UPDATE jobs_inboxentry SET created_at = created_at - make_interval(secs => %(s)s),
     asked_at = asked_at - make_interval(secs => %(s)s),
     claimed_until = claimed_until - make_interval(secs => %(s)s)""",
     """UPDATE jobs_job SET driver_until = driver_until - make_interval(secs => %(s)s),
     refresh_due_at = refresh_due_at - make_interval(secs => %(s)s),
     projected_at = projected_at - make_interval(secs => %(s)s),
+    finished_at = finished_at - make_interval(secs => %(s)s),
     last_served_at = last_served_at - make_interval(secs => %(s)s)""",
 )
 
@@ -109,8 +111,6 @@ class Life(RuleBasedStateMachine):
         self.held: list[ReservedTask] = []
         self.saves: list[int] = []
         """Inbox rows that somebody was ever asked to save."""
-        self.untidy: set[int] = set()
-        """Jobs whose clean-up was hindered."""
         self.oracle = Oracle()
         self.watch = Watch()
         self.trouble_lasts = 0
@@ -130,7 +130,7 @@ class Life(RuleBasedStateMachine):
                 step.answer = work()
             ended = True
         except ENDS_OF_WORK:
-            self._note_untidy()
+            pass
         except (QueueUnavailable, PendingStateUnavailable):
             assert self.in_trouble, "nothing was wrong with the servers"
         finally:
@@ -172,13 +172,7 @@ class Life(RuleBasedStateMachine):
     def _look_for(self, step: Step[object]) -> None:
         changes, job_changes = self.oracle.look(step.allowed)
         step.changes += changes
-        if self.in_trouble:
-            self._note_untidy()
         self.jobs = [job_id for job_id in self.jobs if job_id in self.oracle.view.jobs]
-
-    def _note_untidy(self) -> None:
-        """Streams and pending sets of all jobs may stay: their clean-up may have come to grief."""
-        self.untidy |= set(self.jobs)
 
     def happen(self, how: How) -> None:
         """Something happens while something else is at work."""

@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 from hypothesis.stateful import invariant
 
-from ami.jobs.health.runner import run_all
-from ami.jobs.lifecycle.enqueue import run_job
-from ami.jobs.tests.properties.allowances import CHECKING
 from ami.jobs.tests.properties.answers import Form, Item
 from ami.jobs.tests.properties.ending import Ending
 from ami.jobs.tests.properties.life import A_LONG_TIME, BOB
 from ami.jobs.tests.properties.misfortunes import Loss, Misfortunes
+from ami.jobs.tests.properties.people import Verb
 from ami.jobs.tests.properties.stops import How
 from ami.jobs.tests.properties.workers import owner_of
 
@@ -25,14 +23,14 @@ class Lives(Ending, Misfortunes):
         """Somebody else does something, at a moment when no transaction is open."""
         happenings: dict[How, Callable[[], object]] = {
             How.CANCEL: lambda: self.cancel(0),
-            How.RETRY: lambda: self.repeat(run_job, 0),
+            How.RETRY: lambda: self.repeat(Verb.RUN, 0),
             How.CAPTURE_DELETED: lambda: self.delete_capture(0),
             How.TIME: lambda: self.pass_time(A_LONG_TIME),
             How.FLUSH: lambda: self.tamper(self.servers.flush_redis),
             How.STREAM_GONE: lambda: self.lose_from_nats(0, Loss.STREAM),
             How.RESERVE: lambda: self.take(BOB, 2, 0),
             How.POST: self.post_the_last,
-            How.CHECKS: lambda: self.do(run_all, CHECKING),
+            How.CHECKS: self.check_health,
             How.BACKGROUND: self.work_off,
         }
         if self.jobs:

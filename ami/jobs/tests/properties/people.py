@@ -14,14 +14,15 @@ from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.delete import delete_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.enqueue import run_job
+from ami.jobs.lifecycle.requeue import requeue
 from ami.jobs.lifecycle.retry import retry_failed, retry_job
 from ami.jobs.lifecycle.save import save_inbox_row
 from ami.jobs.models import Job
 from ami.jobs.states import FINAL, OPEN, RUNNING, TaskState
 from ami.jobs.tests.properties.allowances import (
-    CHECKING,
     REFRESHING,
     cancelling,
+    checking,
     deleting,
     deleting_capture,
     dispatching,
@@ -31,7 +32,8 @@ from ami.jobs.tests.properties.allowances import (
 from ami.jobs.tests.properties.changes import Kind
 from ami.jobs.tests.properties.life import ALICE, BOB, TASKS, Step, nothing_in
 from ami.jobs.tests.properties.oracle import Allowed
-from ami.jobs.tests.properties.stops import CANCEL, RETRY, WORK, Stop, stops
+from ami.jobs.tests.properties.stops import CANCEL, CHECKS, RETRY, WORK, Stop, stops
+from ami.jobs.tests.properties.view import View
 from ami.jobs.tests.properties.workers import WorkersDo
 from ami.main.models import SourceImage
 
@@ -53,20 +55,22 @@ class Verb(StrEnum):
     RUN = "runs a job"
     RETRY = "repeats a job"
     RETRY_FAILED = "repeats what failed"
+    REQUEUE = "has some failed images done again"
     CANCEL = "cancels a job"
     DELETE = "deletes a job"
     DELETE_CAPTURE = "deletes a capture"
 
 
-REPEATS = {Verb.RUN: run_job, Verb.RETRY: retry_job, Verb.RETRY_FAILED: retry_failed}
-VERBS = st.sampled_from([Verb.RUN, *Verb, Verb.RETRY, Verb.RETRY_FAILED])
-UNDONE = {
-    run_job: (TaskState.FAILED, TaskState.CANCELLED),
-    retry_job: (TaskState.FAILED, TaskState.CANCELLED),
-    retry_failed: (TaskState.FAILED,),
-}
-"""What each way of repeating a job opens again."""
+REQUEUED = {1, 2, 3}
+"""Images of which somebody wants the failed ones done again."""
 
+REPEATS: dict[Verb, Callable[[Job], object]] = {
+    Verb.RUN: run_job,
+    Verb.RETRY: retry_job,
+    Verb.RETRY_FAILED: retry_failed,
+    Verb.REQUEUE: lambda job: requeue(job.pk, sorted(REQUEUED)),
+}
+VERBS = st.sampled_from([Verb.RUN, *Verb, Verb.RETRY, Verb.RETRY_FAILED])
 
 class PeopleDo(WorkersDo):
     """Rules of people and of background work."""
@@ -90,7 +94,7 @@ class PeopleDo(WorkersDo):
 
         self.tamper(make)
         self.make_job(shuffle=shuffle)
-        self.repeat(run_job, 0)
+        self.repeat(Verb.RUN, 0)
         if not dispatched:
             return multiple()
         self.work_off()
@@ -118,7 +122,7 @@ class PeopleDo(WorkersDo):
     def a_person_comes(self, verb: Verb, number: int, capture: int, data: st.DataObject) -> None:
         """Somebody runs a job, repeats what is undone of it, cancels or deletes it, or deletes a capture."""
         if verb in REPEATS:
-            self.repeat(REPEATS[verb], number, data.draw(stops(RETRY)))
+            self.repeat(verb, number, data.draw(stops(RETRY)))
         elif verb is Verb.DELETE_CAPTURE:
             self.delete_capture(capture)
         elif verb is Verb.CANCEL:
@@ -126,17 +130,26 @@ class PeopleDo(WorkersDo):
         elif len(self.jobs) > 1:
             self.delete(number, data.draw(stops(CANCEL)))
 
-    def repeat(self, verb: Callable[[Job], object], number: int, stop: Stop | None = None) -> None:
+    def repeat(self, verb: Verb, number: int, stop: Stop | None = None) -> None:
         """A job is run, or what is undone of it is opened again, whichever it is time for."""
         job = self.job(number)
         before = self.view
-        step = self.do(lambda: verb(job), starting(job.pk), stop)
-        if before.jobs[job.pk].status in FINAL:
-            undone = {row.image_id for row in before.of(job.pk) if row.status in UNDONE[verb]}
-            assert {change.key[1] for change in step.changed(Kind.REOPENED)} == undone
-            assert not step.whole or self.oracle.view.jobs[job.pk].run == before.jobs[job.pk].run + 1
-        else:
-            assert step.changes == []
+        undone = self._undone(verb, before, job.pk)
+        step = self.do(lambda: REPEATS[verb](job), starting(job.pk), stop)
+        reopened = {change.key[1] for change in step.changed(Kind.REOPENED)}
+        assert reopened in (set(), undone) if step.answer is None else reopened == undone
+        if step.whole and before.jobs[job.pk].status in FINAL:
+            begins = bool(undone) or verb in (Verb.RUN, Verb.RETRY)
+            assert self.oracle.view.jobs[job.pk].run == before.jobs[job.pk].run + begins
+
+    def _undone(self, verb: Verb, view: View, job_id: int) -> set[int]:
+        """The images that are opened again."""
+        if view.jobs[job_id].status not in FINAL:
+            return set()
+        failed_only = verb not in (Verb.RUN, Verb.RETRY)
+        states = {TaskState.FAILED} if failed_only else {TaskState.FAILED, TaskState.CANCELLED}
+        undone = {row.image_id for row in view.of(job_id) if row.status in states}
+        return undone & REQUEUED if verb is Verb.REQUEUE else undone
 
     def cancel(self, number: int, stop: Stop | None = None) -> None:
         """What waits is cancelled, all of it, if the job has not ended."""
@@ -223,9 +236,17 @@ class PeopleDo(WorkersDo):
             return REFRESHING
         return dispatching(key, self.without_file)
 
-    @rule()
-    def check_health(self) -> None:
+    @rule(stop=stops(CHECKS))
+    def checks_run(self, stop: Stop | None) -> None:
         """The health checks run."""
-        step = self.do(run_all, CHECKING)
-        assert step.answer is not None
-        assert not any(report.skipped for report in step.answer.values())
+        self.check_health(stop)
+
+    def check_health(self, stop: Stop | None = None) -> None:
+        """The same as a call: all of them, and none meets what it cannot mend, unless a server is away."""
+        step = self.do(run_all, checking(), stop)
+        if step.whole and step.answer and stop is None and not self.in_trouble and not self.celery.down:
+            nothing_in(
+                f"the check {name} says {report}"
+                for name, report in step.answer.items()
+                if report.skipped or report.unfixable
+            )

@@ -21,6 +21,7 @@ IN_TRANSACTION = frozenset(
         "receive.before_commit",
         "refresh.counted",
         "reserve.before_commit",
+        "retry.before_commit",
         "save.after_predictions",
         "save.before_commit",
     }
@@ -42,7 +43,8 @@ _SAVING = ("save.claimed", "save.after_predictions", "save.before_commit", "save
 RESERVE = ("reserve.before_commit", "reserve.after_commit")
 RECEIVE = ("receive.before_commit", "receive.after_commit", "receive.after_enqueue")
 CANCEL = ("cancel.after_commit",)
-RETRY = ("refresh.counted",)
+RETRY = ("retry.before_commit", "refresh.counted")
+CHECKS = ("lost_images.before_lock", "refresh.counted", *_FINISHING)
 WORK = {
     "dispatch": (*_COLLECTING, *_PUBLISHING, "refresh.counted", *_FINISHING),
     "save": (*_SAVING, *_ADVANCING, *_ACKNOWLEDGING, *_FINISHING),
@@ -50,7 +52,7 @@ WORK = {
 }
 """By what Celery is asked for."""
 
-ALL = frozenset((*RESERVE, *RECEIVE, *CANCEL, *RETRY)).union(*WORK.values())
+ALL = frozenset((*RESERVE, *RECEIVE, *CANCEL, *RETRY, *CHECKS)).union(*WORK.values())
 
 
 class How(StrEnum):

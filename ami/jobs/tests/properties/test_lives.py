@@ -24,7 +24,6 @@ from pytest_django.fixtures import Settings
 
 import ami
 from ami.jobs import dispatcher as dispatching
-from ami.jobs.lifecycle import publish
 from ami.jobs.tests.properties import stops
 from ami.jobs.tests.properties.celery import PatientDispatcher
 from ami.jobs.tests.properties.life import Kit
@@ -57,7 +56,8 @@ def small_numbers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DISPATCH_WINDOW = 3
     settings.COLLECT_CHUNK = 2
     settings.WORKER_MAX_LEASES = settings.HOLDER_MAX_LEASES = 5
-    monkeypatch.setattr(publish, "CHUNK", 2)
+    settings.PUBLISH_CHUNK = 2
+    settings.ZOMBIE_STREAMS_MAX_AGE_MINUTES = 5
     monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)  # thousands of expected complaints
 
 

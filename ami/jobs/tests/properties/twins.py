@@ -9,11 +9,14 @@ import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import pytest
 
+from ami.base import clock
 from ami.taskqueue import (
     AsyncJobStateManager,
     DeliveryRef,
@@ -60,19 +63,26 @@ class Dead(BaseException):
 class Servers(ABC):
     """NATS and Redis, as far as a life needs to know."""
 
-    nats = redis = Trouble.NONE
-    caller_is_dead = False
+    def __init__(self) -> None:
+        self.reset()
 
     def reset(self) -> None:
         """Begin a life: nothing stored, no trouble."""
         self.nats = self.redis = Trouble.NONE
         self.caller_is_dead = False
+        self.passed = 0.0
+        self._born: dict[int, float] = {}
+        """When each stream was created; of time that has passed, the past moves back."""
 
     def ask(self, client: Client, name: str, real: Callable[..., Any], arguments: Any, named: Any) -> Any:
         """Have a server do something for a client, or fail to."""
         if self.caller_is_dead:
             raise Dead
         answer = self.perform(client, name, real, arguments, named)
+        if name == "create":
+            self._born[arguments[0]] = self.passed
+        if name == "list_streams":
+            answer = [replace(stream, created=self._created(stream.job_id)) for stream in answer]
         if self.trouble(client) is Trouble.MUTE:
             raise _failure(client)
         return answer
@@ -98,9 +108,12 @@ class Servers(ABC):
 
         return call
 
-    @abstractmethod
     def pass_time(self, seconds: float) -> None:
         """So much time goes by."""
+        self.passed += seconds
+
+    def _created(self, job_id: int) -> datetime:
+        return clock.now() - timedelta(seconds=self.passed - self._born[job_id])
 
     @abstractmethod
     def lose_consumer(self, job_id: int, epoch: int) -> None:
@@ -124,17 +137,16 @@ class Twins(Servers):
 
     def __init__(self, lease_seconds: float) -> None:
         self._lease_seconds = lease_seconds
-        self.reset()
+        super().__init__()
 
     def reset(self) -> None:
         super().reset()
-        self.now = 1_000_000.0
         self.queue = MemoryTaskQueue(lease_seconds=self._lease_seconds, clock=self._clock)
         self.leases = MemoryOpenLeases(clock=self._clock)
         self.sets: dict[int, Any] = {}
 
     def _clock(self) -> float:
-        return self.now
+        return self.passed
 
     def perform(self, client: Client, name: str, real: Callable[..., Any], arguments: Any, named: Any) -> Any:
         twin = self._twin(client)
@@ -160,9 +172,6 @@ class Twins(Servers):
         patch.setattr(pending, "shared_client", lambda: None)
         patch.setattr(open_leases, "shared_client", lambda: None)
 
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-
     def lose_consumer(self, job_id: int, epoch: int) -> None:
         self.queue.lose_consumer(job_id)
 
@@ -174,8 +183,8 @@ class Twins(Servers):
         self.leases.flush()
 
     def standing(self, job_id: int) -> set[tuple[int, int]] | None:
-        stream = self.queue._streams.get(job_id)
-        return {(m.task.image_id, m.task.run) for m in stream.messages.values()} if stream else set()
+        self.queue.available = True
+        return {(task.image_id, task.run) for task in self.queue.standing_tasks(job_id) or ()}
 
 
 class RealServers(Servers):
@@ -184,6 +193,7 @@ class RealServers(Servers):
     def __init__(self) -> None:
         self._settle = TaskQueueManager.settle  # as it is without trouble
         self._handed_out: list[DeliveryRef] = []
+        super().__init__()
 
     def reset(self) -> None:
         super().reset()
@@ -203,6 +213,7 @@ class RealServers(Servers):
 
     def pass_time(self, seconds: float) -> None:
         """Whatever was handed out may be handed out again; the ledger knows better when it is too early."""
+        super().pass_time(seconds)
         self._settle(TaskQueueManager(), [Nak(delivery) for delivery in self._handed_out])
         self._handed_out.clear()
         client = shared_client()
