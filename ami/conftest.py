@@ -1,4 +1,4 @@
-"""What every test session needs: the queue's connection closed before its server stops."""
+"""What every test session needs: its options, and the queue's connection closed before its server stops."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from ami.taskqueue import shutdown
 
 collect_ignore_glob = ["*/management/commands/*"]
 """A command may be called `test_...` and is none."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options that are known wherever tests are run from."""
+    parser.addoption(
+        "--real", action="store_true", help="property tests: real NATS and Valkey instead of their twins"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

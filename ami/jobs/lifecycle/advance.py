@@ -122,11 +122,7 @@ def project_stages(job_id: int) -> Counts:
     """
     taken = _take_request(job_id)
     with transaction.atomic():
-        ledger.keep_job(job_id)
-        stages = {
-            stage.key: stage
-            for stage in JobStage.objects.select_for_update(no_key=True).filter(job_id=job_id).order_by("pk")
-        }
+        stages = hold_stages(job_id)
         counts, shares = ledger.count_by_worker(job_id)
         hit("refresh.counted")
         write_contributions(job_id, shares)
@@ -155,6 +151,13 @@ def project_stages(job_id: int) -> Counts:
             changed.append(row)
         JobStage.objects.bulk_update(changed, ["status", "progress", "params"])
     return counts
+
+
+def hold_stages(job_id: int) -> dict[str, JobStage]:
+    """Lock a job's stages, by key. Comes after the job's row is kept and before it is written."""
+    ledger.keep_job(job_id)
+    stages = JobStage.objects.select_for_update(no_key=True).filter(job_id=job_id).order_by("pk")
+    return {stage.key: stage for stage in stages}
 
 
 def _take_request(job_id: int) -> datetime | None:

@@ -1,4 +1,8 @@
-"""retry: repeat what a final job left undone, under the next run number; what is done stays done."""
+"""retry: repeat what a final job left undone, under the next run number; what is done stays done.
+
+The stages are projected in the transaction that begins the run: nobody sees a run with the progress of the
+one before.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from django.db import transaction
 from ami.base.failpoints import hit
 from ami.jobs import diagnostics, ledger, logs, transitions
 from ami.jobs.dispatcher import dispatcher
-from ami.jobs.lifecycle.advance import project_stages
+from ami.jobs.lifecycle.advance import hold_stages, project_stages
 from ami.jobs.models import Job
 from ami.jobs.states import TaskState
 
@@ -30,8 +34,9 @@ def retry_job(job: Job) -> bool:
         if run is None:
             return False
         reopened = ledger.reopen(job.pk, run, states)
+        project_stages(job.pk)
         _dispatch_after_commit(job.pk)
-    _tell(job.pk, run, reopened)
+    _log(job.pk, run, reopened)
     return True
 
 
@@ -50,13 +55,15 @@ def retry_failed(job: Job, image_ids: Sequence[int] | None = None, *, by: str = 
         if not reopened:
             transaction.set_rollback(True)  # the job stays as it ended
             return 0
+        project_stages(job.pk)
         _dispatch_after_commit(job.pk)
-    _tell(job.pk, run, reopened, by)
+    _log(job.pk, run, reopened, by)
     return reopened
 
 
 def _next_run(job_id: int) -> int | None:
-    """Take a final job into its next run, and hold its row; None if it is not final."""
+    """Take a final job into its next run, and hold its stages and its row; None if it is not final."""
+    hold_stages(job_id)
     run = Job.objects.filter(pk=job_id).values_list("run", flat=True).first()
     if run is None or not transitions.reopen(job_id, run):
         return None
@@ -64,8 +71,7 @@ def _next_run(job_id: int) -> int | None:
     return run + 1
 
 
-def _tell(job_id: int, run: int, reopened: int, by: str = "") -> None:
-    project_stages(job_id)  # whoever asked for the retry is about to look at its stages
+def _log(job_id: int, run: int, reopened: int, by: str = "") -> None:
     logs.write_one(
         job_id,
         "job.retried",

@@ -11,6 +11,7 @@ from pytest_django.fixtures import Settings
 from ami.base.database import execute, rows
 from ami.base.failpoints import FailpointRaised, arm, hit
 from ami.jobs import ledger, transitions
+from ami.jobs.invariants import Watch, check
 from ami.jobs.lifecycle import claims
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.cancel import cancel_job
@@ -24,7 +25,7 @@ from ami.jobs.lifecycle.retry import retry_failed, retry_job
 from ami.jobs.lifecycle.save import save_inbox_row
 from ami.jobs.models import InboxEntry, Job, JobStage, JobTask
 from ami.jobs.states import TaskState
-from ami.jobs.tests.faults import meanwhile, overtaken, together
+from ami.jobs.tests.faults import killed_at, meanwhile, overtaken, together
 from ami.jobs.tests.world import World
 from ami.ml.models import Detection
 from ami.taskqueue import AsyncJobStateManager, TaskQueueManager
@@ -176,6 +177,23 @@ def test_two_retries_at_once_reopen_once(world: World) -> None:
     job.refresh_from_db()
     assert job.run == 2
     assert set(JobTask.objects.values_list("reopened", flat=True)) == {0, 1}
+
+
+def test_a_retry_that_dies_shows_no_run_with_the_progress_of_the_one_before(world: World) -> None:
+    job = world.started_job(3)
+    one, *others = world.reserve(job)
+    failures = [world.error(task, retryable=False) for task in others]
+    world.post(job, [world.success(one), *failures])
+    world.background.run()
+    watch = Watch([job.pk])
+    assert watch.look() == []
+    killed_at("refresh.counted", partial(retry_job, job))
+    assert watch.look() == []
+    world.background.dispatch(job.pk)
+    world.background.run()
+    assert watch.look() == []
+    retry_job(job)
+    assert check(at_rest=True) == watch.look() == []
 
 
 def test_retry_failed_repeats_the_failed_ones_alone(light_world: World) -> None:
