@@ -65,7 +65,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--large", type=int, default=5_000, help="images of the large job")
     parser.add_argument("--repeats", type=int, default=7, help="times that a small job runs alone")
     parser.add_argument("--celery", type=int, default=2, help="processes of background work")
-    parser.add_argument("--claims", action="store_true", help="workers claim whole jobs (/jobs/next/)")
+    parser.add_argument(
+        "--claims",
+        choices=("batch", "job"),
+        help="workers do not reserve over all jobs: they claim one for each batch, or until it is empty",
+    )
     return parser.parse_args(argv)
 
 
@@ -79,7 +83,7 @@ def _workers(url: str, token: str, folder: Path, load: Load, options: argparse.N
                 [
                     *(sys.executable, "-m", "ami.bench.pull_worker", "--name", f"bench-{number}"),
                     *("--ms", str(load.milliseconds), "--batch", str(options.batch)),
-                    *(["--claims"] if options.claims else []),
+                    *(["--claims", options.claims] if options.claims else []),
                 ],
                 env=environment,
                 log=folder / f"worker-{number}.log",

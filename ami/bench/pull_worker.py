@@ -27,6 +27,8 @@ from ami.worker.signals import stopped_by_signals
 LABELS = ("species 0", "species 1")
 MOTHS = 2
 IDLE_SECONDS = 0.1
+CLAIMS = ("batch", "job")
+"""A worker that claims jobs asks for the next one after each batch, or when its job has no more tasks."""
 PICTURE = Image.new("RGB", (64, 64))
 
 
@@ -68,7 +70,7 @@ def main() -> None:
     parser.add_argument("--name", default="bench")
     parser.add_argument("--ms", type=float, default=0.0, help="what the model takes for one image")
     parser.add_argument("--batch", type=int, default=DEFAULT_BATCH_SIZE)
-    parser.add_argument("--claims", action="store_true", help="claim a job and work on it while it has tasks")
+    parser.add_argument("--claims", choices=CLAIMS, help="claim jobs with /jobs/next/, see fairness")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     stop = threading.Event()
@@ -82,22 +84,26 @@ def main() -> None:
     pipeline = Sleeping(options.ms)
     with stopped_by_signals(stop):
         if options.claims:
-            _work_job_by_job(client, pipeline, options.batch, stop)
+            _work_job_by_job(client, pipeline, options, stop)
         else:
             Worker(client, [pipeline], batch_size=options.batch, downloader=NoDownload(), stop=stop).run()
     client.close()
 
 
-def _work_job_by_job(client: AmiClient, pipeline: Pipeline, batch_size: int, stop: threading.Event) -> None:
-    """`/jobs/next/`, then `/jobs/{id}/tasks/` until it is empty: the loop of workers that know one job."""
+def _work_job_by_job(
+    client: AmiClient, pipeline: Pipeline, options: argparse.Namespace, stop: threading.Event
+) -> None:
+    """`/jobs/next/`, then `/jobs/{id}/tasks/`: the loop of workers that know one job at a time."""
     while not stop.is_set():
         job = client.next_job().job
         if job is None:
             stop.wait(IDLE_SECONDS)
             continue
-        while not stop.is_set() and (tasks := client.reserve_from(job.id, batch_size)):
+        while not stop.is_set() and (tasks := client.reserve_from(job.id, options.batch)):
             outcomes = process_images(pipeline, [LoadedImage(task.image_id, "", PICTURE) for task in tasks])
             client.post_results(job.id, [answer(*pair) for pair in zip(tasks, outcomes, strict=True)])
+            if options.claims == "batch":
+                break
 
 
 if __name__ == "__main__":
