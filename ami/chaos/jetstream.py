@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 from ami.chaos.database import value
@@ -27,8 +28,32 @@ def lose_everything(platform: Platform) -> None:
     """NATS dies, and comes back with an empty store."""
     nats = platform.stack.nats
     nats.kill()
-    shutil.rmtree(nats.home / "nats" / "jetstream")
+    shutil.rmtree(_store(platform))
     nats.start()
+
+
+def take_snapshot(platform: Platform) -> Path:
+    """A copy of all that NATS holds, taken while it stands still."""
+    nats = platform.stack.nats
+    copy = platform.folder / "snapshot"
+    shutil.rmtree(copy, ignore_errors=True)
+    nats.stop()
+    shutil.copytree(_store(platform), copy)
+    nats.start()
+    return copy
+
+
+def restore_snapshot(platform: Platform, copy: Path) -> None:
+    """NATS dies, and comes back with what it held when the copy was taken."""
+    nats = platform.stack.nats
+    nats.kill()
+    shutil.rmtree(_store(platform))
+    shutil.copytree(copy, _store(platform))
+    nats.start()
+
+
+def _store(platform: Platform) -> Path:
+    return platform.stack.nats.home / "nats" / "jetstream"
 
 
 def request(call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import requests
 
@@ -21,6 +22,7 @@ from ami.chaos.failpoints import Failpoints
 from ami.chaos.pictures import picture_server
 from ami.chaos.pipeline import SLUG, WORK_LOG
 from ami.chaos.programs import Programs
+from ami.chaos.proxy import Proxy
 from ami.embedded.stack import ADDRESSES, Stack
 
 SHORT_TIMES = {
@@ -37,6 +39,9 @@ SHORT_TIMES = {
 
 HEALTH_SECONDS = 1
 """How often every health check runs here."""
+
+BEHIND_PROXIES = {"NATS": ("NATS_URL",), "Redis": ("REDIS_URL", "CELERY_BROKER_URL")}
+"""Servers with the variables that name them."""
 
 CELERY_PROCESSES = 2
 START_SECONDS = 90.0
@@ -59,6 +64,8 @@ class Platform:
         self.stack = Stack(folder / "servers", environ=_without_addresses())
         self._resources = ExitStack()
         self._changes: dict[str, str] = {}
+        self.proxies: dict[str, Proxy] = {}
+        """By the server behind them; only inside of `proxied`."""
         self._port = _free_port()
         self.url = f"http://127.0.0.1:{self._port}"
 
@@ -121,6 +128,21 @@ class Platform:
             *("gunicorn", "--config", "config/gunicorn.py", "--bind", f"127.0.0.1:{self._port}"),
             variables=self._changes,
         )
+
+    @contextmanager
+    def proxied(self) -> Iterator[None]:
+        """Web, Celery and beat reach NATS and Redis through `proxies` until the block ends."""
+        with ExitStack() as stack:
+            changes: dict[str, str] = {}
+            for server, variables in BEHIND_PROXIES.items():
+                host = urlsplit(self.environment[variables[0]])
+                self.proxies[server] = proxy = stack.enter_context(Proxy(host.port or 0))
+                for name in variables:
+                    address = self.environment[name]
+                    changes[name] = address.replace(f":{host.port}", f":{proxy.port}")
+            stack.enter_context(self.changed(changes))
+            yield
+        self.proxies.clear()
 
     @contextmanager
     def changed(self, settings: Mapping[str, str]) -> Iterator[None]:

@@ -149,7 +149,7 @@ class Run:
         wanted = share * len(job.night.image_ids)
         self.until(lambda: self.settled(job) >= wanted, f"{share:.0%} of job {job.id} are done")
 
-    def somewhere(self, job: ChaosJob, first: float = 0.15, last: float = 0.7) -> None:
+    def somewhere(self, job: ChaosJob, first: float = 0.1, last: float = 0.5) -> None:
         """Wait until chance says that it is time, somewhere in the middle of the job."""
         self.reach(job, self.chance.uniform(first, last))
 

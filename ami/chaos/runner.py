@@ -26,7 +26,8 @@ def run_all(platform: Platform, plan: Plan, *, seeds: Sequence[int], images: int
     platform.start_programs()
     numbers = itertools.count(1)
     for scenario, variants in plan:
-        with platform.changed(dict(scenario.settings)):
+        arranged = platform.proxied() if scenario.proxied else platform.changed(dict(scenario.settings))
+        with arranged:
             for variant, seed in itertools.product(variants, seeds):
                 outcome = Outcome(scenario.id, variant, seed)
                 _run_one(platform, world, scenario, outcome, number=next(numbers), images=images)

@@ -28,6 +28,8 @@ class Scenario:
     variants: tuple[str, ...] = ("",)
     settings: tuple[tuple[str, str], ...] = ()
     """Environment variables of web and Celery that differ from those of the other scenarios."""
+    proxied: bool = False
+    """Whether web and Celery reach NATS and Redis through `Platform.proxies`."""
 
     @property
     def order(self) -> tuple[int, str]:
@@ -45,6 +47,7 @@ def scenario(
     injects: str,
     holds: str,
     variants: Iterable[str] = ("",),
+    proxied: bool = False,
     **settings: str,
 ) -> Callable[[Body], Body]:
     """Register the decorated function under an id such as F3, with its description."""
@@ -53,7 +56,7 @@ def scenario(
         if id in _registered:
             raise ValueError(f"there are two scenarios {id}")
         _registered[id] = Scenario(
-            id, title, injects, holds, body, tuple(variants), tuple(sorted(settings.items()))
+            id, title, injects, holds, body, tuple(variants), tuple(sorted(settings.items())), proxied
         )
         return body
 

@@ -76,6 +76,31 @@ def emptied(run: Run) -> None:
         run.finish(job)
 
 
+@scenario(
+    "F12",
+    "NATS is restored from an old snapshot",
+    injects="its store of an earlier moment takes the place of the present one, in the middle of the job or "
+    "after its end: messages of images that are done come back, confirmations are forgotten",
+    holds="What is done is not done again; the job ends exactly; what came back is deleted.",
+    variants=("in the middle", "after the end"),
+)
+def restored(run: Run) -> None:
+    """Heal: until the job's end; after the end: until the stream that came back is gone."""
+    with run.workers():
+        job = run.start_job()
+        run.somewhere(job, 0.1, 0.3)
+        snapshot = jetstream.take_snapshot(run.platform)
+        if run.variant == "in the middle":
+            run.somewhere(job, 0.5, 0.8)
+        else:
+            run.finish(job)
+        jetstream.restore_snapshot(run.platform, snapshot)
+        run.fault_over()
+        if run.variant == "after the end":
+            run.until(lambda: run.clean(job), "the stream that came back is gone")
+        run.finish(job)
+
+
 def leases_handed_out(job: ChaosJob) -> int:
     """How often images of a job were handed out in its present run."""
     return int(value("SELECT COALESCE(sum(attempt), 0) FROM jobs_jobtask WHERE job_id = %s", [job.id]))

@@ -48,8 +48,8 @@ def poison(run: Run) -> None:
     "F34",
     "A worker loses its right in the middle of a job",
     injects="its key is revoked, or rotated; its service leaves the project; its user's token is deleted",
-    holds=f"It is refused within {REFUSED_SECONDS:.0f} s, what it holds goes to others, no image is stranded; "
-    "a rotated key strands nothing.",
+    holds=f"It is refused within {REFUSED_SECONDS:.0f} s; what it holds goes to others, nothing is stranded. "
+    "A rotated key strands nothing.",
     variants=("revoked", "rotated", "service removed", "token deleted"),
 )
 def without_right(run: Run) -> None:

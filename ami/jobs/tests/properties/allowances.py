@@ -54,9 +54,7 @@ def checking() -> Allowed:
 
 def receiving(worker: Worker, items: Sequence[Item], expected: Sequence[Expected]) -> Allowed:
     """Exactly the changes that the answers speak of."""
-    wanted = {
-        item.key: answer.change for item, answer in zip(items, expected, strict=True) if answer.change
-    }
+    wanted = {item.key: answer.change for item, answer in zip(items, expected, strict=True) if answer.change}
     return Allowed(
         lambda change: wanted.get(change.key) is change.kind, posted=posted_by(worker, items, expected)
     )

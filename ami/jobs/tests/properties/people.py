@@ -72,6 +72,7 @@ REPEATS: dict[Verb, Callable[[Job], object]] = {
 }
 VERBS = st.sampled_from([Verb.RUN, *Verb, Verb.RETRY, Verb.RETRY_FAILED])
 
+
 class PeopleDo(WorkersDo):
     """Rules of people and of background work."""
 

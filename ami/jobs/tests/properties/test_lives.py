@@ -62,9 +62,7 @@ def small_numbers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def servers(
-    pytestconfig: pytest.Config, small_numbers: None, monkeypatch: pytest.MonkeyPatch
-) -> Servers:
+def servers(pytestconfig: pytest.Config, small_numbers: None, monkeypatch: pytest.MonkeyPatch) -> Servers:
     """The twins, or with `--real` NATS and Valkey of the session."""
     chosen: Servers = RealServers() if pytestconfig.getoption("--real") else Twins(LEASE_SECONDS)
     chosen.put_in_place(monkeypatch)

@@ -17,7 +17,15 @@ from ami.jobs.lifecycle.reserve import ReservedTask, reserve_tasks
 from ami.jobs.lifecycle.turns import Reach
 from ami.jobs.models import Job
 from ami.jobs.tests.properties.allowances import receiving, reserving, speaking_of
-from ami.jobs.tests.properties.answers import FAIR, FOUL, Form, Item, expected_answers, expected_state, in_force
+from ami.jobs.tests.properties.answers import (
+    FAIR,
+    FOUL,
+    Form,
+    Item,
+    expected_answers,
+    expected_state,
+    in_force,
+)
 from ami.jobs.tests.properties.changes import Kind
 from ami.jobs.tests.properties.life import TASKS, WORKERS, Life, Step
 from ami.jobs.tests.properties.stops import RECEIVE, RESERVE, Stop, stops
@@ -41,7 +49,9 @@ def owner_of(task: ReservedTask) -> Worker:
 class WorkersDo(Life):
     """Rules of workers."""
 
-    @rule(target=TASKS, worker=ANYBODY, count=st.integers(1, 4), number=st.integers(0, 1), stop=stops(RESERVE))
+    @rule(
+        target=TASKS, worker=ANYBODY, count=st.integers(1, 4), number=st.integers(0, 1), stop=stops(RESERVE)
+    )
     def reserve(self, worker: Worker, count: int, number: int, stop: Stop | None) -> MultipleResults:
         """A worker takes tasks of one job."""
         return multiple(*self.take(worker, count, number, stop))
