@@ -60,12 +60,14 @@ def read_facts(data: bytes) -> ImageFacts:
             if image.format == "PNG":
                 image.verify()  # reads every byte, decodes none: a small file can hold a huge picture
             else:
-                image.draft("L", (width // 8, height // 8))  # reads every byte, but computes little
-                image.load()
+                image.draft("L", (max(1, width // 8), max(1, height // 8)))
+                image.load()  # reads every byte, but computes little
     except UnidentifiedImageError:
         raise UnreadableImage("The file is not a JPEG or PNG image.") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise UnreadableImage(f"The image is damaged: {error}.") from None
+    except (LookupError, ArithmeticError):  # Pillow stumbled over what is missing, and has no words for it
+        raise UnreadableImage("The image is damaged.") from None
     return ImageFacts(width, height, len(data), checksum_of(data), taken_at)
 
 

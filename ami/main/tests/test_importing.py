@@ -69,6 +69,20 @@ def test_a_truncated_image_is_refused(fmt: str) -> None:
         read_facts(data[: len(data) // 2])
 
 
+def test_an_image_without_any_picture_in_it_is_refused() -> None:
+    data = image_bytes(fmt="PNG")
+    head, end = data[:33], data[-12:]
+    with pytest.raises(UnreadableImage, match="damaged"):
+        read_facts(head + end)
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 64), (64, 7)])
+def test_the_smallest_images_have_a_size(fmt: str, size: tuple[int, int]) -> None:
+    facts = read_facts(image_bytes(size, fmt))
+    assert (facts.width, facts.height) == size
+
+
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(settings: Settings) -> None:
     settings.IMPORT_MAX_PIXELS = 1000
     with pytest.raises(UnreadableImage, match="64 x 48"):
