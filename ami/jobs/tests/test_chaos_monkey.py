@@ -16,6 +16,7 @@ from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.models import Attempt, Job, JobTask
 from ami.jobs.schedule import sync_schedule
 from ami.jobs.states import TaskState
+from ami.jobs.tests.faults import flush_redis
 from ami.jobs.tests.world import BOB, World
 from ami.taskqueue import AsyncJobStateManager, OpenLeases, TaskQueueManager
 from ami.taskqueue.redis_client import shared_client
@@ -155,6 +156,7 @@ def test_quotas_do_not_end_it(
     light_world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WORKER_MAX_LEASES = settings.HOLDER_MAX_LEASES = 2
+    flush_redis()  # leases of other tests' monkeys, who have the same names
     job = light_world.started_job(7)
     last = light_world.images(job)[-1]
     outcomes = exhaust(job.pk, [last], let_run_out=lambda tasks: light_world.expire(job, tasks))
