@@ -25,7 +25,6 @@ class Ending(PeopleDo):
             assert rounds <= MOST_ROUNDS, f"not over after {MOST_ROUNDS} rounds: {self.oracle.view}"
             self.one_round()
         self.one_round()
-        self.look_around()
         self._look_at_the_end()
 
     @property
@@ -45,6 +44,7 @@ class Ending(PeopleDo):
             tasks = self.take(worker, CAPTURES, number)
             self.send(self.jobs[number], worker, [Item(task, Form.RESULT, mark=4) for task in tasks])
         self.work_off()
+        self.look_around()
 
     def _look_at_the_end(self) -> None:
         view = self.oracle.view

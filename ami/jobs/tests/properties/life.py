@@ -114,6 +114,8 @@ class Life(RuleBasedStateMachine):
         self.oracle = Oracle()
         self.watch = Watch()
         self.trouble_lasts = 0
+        self.just = self.now = ""
+        """What the last rule and this one did, of what makes little sense twice in a row."""
         self._open: list[Step[object]] = []
         self._touched = False
 
@@ -173,6 +175,10 @@ class Life(RuleBasedStateMachine):
         changes, job_changes = self.oracle.look(step.allowed)
         step.changes += changes
         self.jobs = [job_id for job_id in self.jobs if job_id in self.oracle.view.jobs]
+
+    def work_off(self) -> None:
+        """Celery does all that it was asked for."""
+        raise NotImplementedError
 
     def happen(self, how: How) -> None:
         """Something happens while something else is at work."""

@@ -39,14 +39,18 @@ class Loss(StrEnum):
 class Misfortunes(Life):
     """Rules of bad luck."""
 
-    @rule(seconds=st.sampled_from([A_LONG_TIME, 40.0, 200.0]))
+    @precondition(lambda self: self.just != "time")
+    @rule(seconds=st.sampled_from([A_LONG_TIME, A_LONG_TIME, 40.0, 200.0]))
     def time_passes(self, seconds: float) -> None:
         """Time goes by: a pause, some of a lease, or all of everything."""
+        self.now = "time"
         self.pass_time(seconds)
 
+    @precondition(lambda self: self.just != "trouble")
     @rule(nats=TROUBLE, redis=TROUBLE, broker=st.booleans(), lasts=st.integers(1, 3))
     def trouble_comes(self, nats: Trouble, redis: Trouble, broker: bool, lasts: int) -> None:
         """For some steps the servers do like this, and Celery can or cannot be asked for anything."""
+        self.now = "trouble"
         self.servers.nats, self.servers.redis, self.celery.down = nats, redis, not broker
         self.trouble_lasts = lasts + 1
 

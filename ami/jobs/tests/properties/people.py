@@ -8,6 +8,7 @@ from enum import StrEnum
 from hypothesis import strategies as st
 from hypothesis.stateful import MultipleResults, initialize, multiple, precondition, rule
 
+from ami.base.errors import InvalidInput
 from ami.jobs.health.runner import run_all
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.cancel import cancel_job
@@ -16,9 +17,10 @@ from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.lifecycle.requeue import requeue
 from ami.jobs.lifecycle.retry import retry_failed, retry_job
+from ami.jobs.lifecycle.reserve import ReservedTask
 from ami.jobs.lifecycle.save import save_inbox_row
 from ami.jobs.models import Job
-from ami.jobs.states import FINAL, OPEN, RUNNING, TaskState
+from ami.jobs.states import FINAL, OPEN, RUNNING, JobState, TaskState
 from ami.jobs.tests.properties.allowances import (
     REFRESHING,
     cancelling,
@@ -29,8 +31,9 @@ from ami.jobs.tests.properties.allowances import (
     saving,
     starting,
 )
+from ami.jobs.tests.properties.answers import Form, Item
 from ami.jobs.tests.properties.changes import Kind
-from ami.jobs.tests.properties.life import ALICE, BOB, TASKS, Step, nothing_in
+from ami.jobs.tests.properties.life import A_LONG_TIME, ALICE, BOB, TASKS, Step, nothing_in
 from ami.jobs.tests.properties.oracle import Allowed
 from ami.jobs.tests.properties.stops import CANCEL, CHECKS, RETRY, WORK, Stop, stops
 from ami.jobs.tests.properties.view import View
@@ -49,6 +52,17 @@ DO: dict[str, Callable[[int], object]] = {
 }
 
 
+class Age(StrEnum):
+    """What has happened to the first job when a life begins."""
+
+    NEW = "somebody ran it"
+    BEGUN = "two workers have tasks of it"
+    LATE = "their leases ran out, and one has taken more"
+    ACCEPTED = "results are accepted and not saved"
+    ENDED = "it ended, with failures"
+    CANCELLED = "it was cancelled"
+
+
 class Verb(StrEnum):
     """What a person may do."""
 
@@ -64,42 +78,67 @@ class Verb(StrEnum):
 REQUEUED = {1, 2, 3}
 """Images of which somebody wants the failed ones done again."""
 
+
+
+def run_if_it_has_captures(job: Job) -> None:
+    """Run a job; one whose only capture was deleted before is refused."""
+    try:
+        run_job(job)
+    except InvalidInput:
+        assert job.status == JobState.CREATED
+        assert job.source_image_collection_id is None
+
+
 REPEATS: dict[Verb, Callable[[Job], object]] = {
-    Verb.RUN: run_job,
+    Verb.RUN: run_if_it_has_captures,
     Verb.RETRY: retry_job,
     Verb.RETRY_FAILED: retry_failed,
     Verb.REQUEUE: lambda job: requeue(job.pk, sorted(REQUEUED)),
 }
-VERBS = st.sampled_from([Verb.RUN, *Verb, Verb.RETRY, Verb.RETRY_FAILED])
+ENDS = st.sampled_from([Verb.CANCEL, Verb.DELETE, Verb.DELETE_CAPTURE, Verb.RUN])
 
 
 class PeopleDo(WorkersDo):
     """Rules of people and of background work."""
 
-    @initialize(
-        target=TASKS,
-        without_file=st.booleans(),
-        shuffle=st.booleans(),
-        dispatched=st.sampled_from([True, True, False]),
-    )
-    def begin(self, without_file: bool, shuffle: bool, dispatched: bool) -> MultipleResults:
-        """There are captures, and a job over them that somebody runs and others work on."""
-
-        def make() -> None:
-            self.captures = self.world.captures(CAPTURES)
-            if without_file:
-                self.captures[-1].path = ""
-                self.captures[-1].save()
-                self.without_file = {self.captures[-1].pk}
-            self.capture_set = self.world.capture_set(self.captures)
-
-        self.tamper(make)
+    @initialize(target=TASKS, age=st.sampled_from(Age), without_file=st.booleans(), shuffle=st.booleans())
+    def begin(self, age: Age, without_file: bool, shuffle: bool) -> MultipleResults:
+        """There are captures, and a job over them that has lived for a while."""
+        self.tamper(lambda: self._make_captures(without_file))
         self.make_job(shuffle=shuffle)
         self.repeat(Verb.RUN, 0)
-        if not dispatched:
+        if age is Age.NEW:
             return multiple()
         self.work_off()
-        return multiple(*self.take(ALICE, 2, 0), *self.take(BOB, 1, 0))
+        mine, others = self.take(ALICE, 2, 0), self.take(BOB, 1, 0)
+        if age is Age.LATE:
+            self.pass_time(A_LONG_TIME)
+            others += self.take(BOB, 2, 0)
+        elif age is Age.ACCEPTED:
+            self.send(self.jobs[0], ALICE, [Item(task, Form.RESULT) for task in mine])
+        elif age is Age.ENDED:
+            self._end_in_part(mine, others)
+        elif age is Age.CANCELLED:
+            self.cancel(0)
+        return multiple(*mine, *others)
+
+    def _make_captures(self, without_file: bool) -> None:
+        self.captures = self.world.captures(CAPTURES)
+        if without_file:
+            self.captures[-1].path = ""
+            self.captures[-1].save()
+            self.without_file = {self.captures[-1].pk}
+        self.capture_set = self.world.capture_set(self.captures)
+
+    def _end_in_part(self, mine: list[ReservedTask], others: list[ReservedTask]) -> None:
+        """Some images are done, and the others fail for good."""
+        self.send(self.jobs[0], ALICE, [Item(task, Form.RESULT) for task in mine])
+        while others:
+            self.send(self.jobs[0], BOB, [Item(task, Form.LAST_ERROR) for task in others])
+            self.pass_time(A_LONG_TIME)
+            self.work_off()
+            others = self.take(BOB, CAPTURES, 0)
+        self.work_off()
 
     @precondition(lambda self: len(self.jobs) < 2)
     @rule(kind=st.sampled_from(["all", "some", "one"]), shuffle=st.booleans())
@@ -118,18 +157,28 @@ class PeopleDo(WorkersDo):
         assert step.answer is not None
         self.jobs.append(step.answer.pk)
 
+    @precondition(lambda self: self._at_rest())
+    @rule(verb=st.sampled_from(sorted(REPEATS)), number=NUMBER, stop=stops(RETRY))
+    def a_person_repeats(self, verb: Verb, number: int, stop: Stop | None) -> None:
+        """Somebody runs a job that is new or has ended, or has what is undone of it done again."""
+        jobs = self._at_rest()
+        self.repeat(verb, self.jobs.index(jobs[number % len(jobs)]), stop)
+
+    def _at_rest(self) -> list[int]:
+        return [job_id for job_id in self.jobs if self.oracle.view.jobs[job_id].status not in RUNNING]
+
     @precondition(lambda self: self.jobs)
-    @rule(verb=VERBS, number=NUMBER, capture=st.integers(0, CAPTURES - 1), data=st.data())
-    def a_person_comes(self, verb: Verb, number: int, capture: int, data: st.DataObject) -> None:
-        """Somebody runs a job, repeats what is undone of it, cancels or deletes it, or deletes a capture."""
-        if verb in REPEATS:
-            self.repeat(verb, number, data.draw(stops(RETRY)))
+    @rule(verb=ENDS, number=NUMBER, capture=st.integers(0, CAPTURES - 1), stop=stops(CANCEL))
+    def a_person_interferes(self, verb: Verb, number: int, capture: int, stop: Stop | None) -> None:
+        """Somebody cancels or deletes a job, deletes a capture, or runs a job that is on its way."""
+        if verb is Verb.CANCEL:
+            self.cancel(number, stop)
         elif verb is Verb.DELETE_CAPTURE:
             self.delete_capture(capture)
-        elif verb is Verb.CANCEL:
-            self.cancel(number, data.draw(stops(CANCEL)))
-        elif len(self.jobs) > 1:
-            self.delete(number, data.draw(stops(CANCEL)))
+        elif verb is Verb.DELETE and len(self.jobs) > 1:
+            self.delete(number, stop)
+        elif verb in REPEATS:
+            self.repeat(verb, number)
 
     def repeat(self, verb: Verb, number: int, stop: Stop | None = None) -> None:
         """A job is run, or what is undone of it is opened again, whichever it is time for."""
@@ -237,9 +286,11 @@ class PeopleDo(WorkersDo):
             return REFRESHING
         return dispatching(key, self.without_file)
 
+    @precondition(lambda self: self.just != "checks")
     @rule(stop=stops(CHECKS))
     def checks_run(self, stop: Stop | None) -> None:
         """The health checks run."""
+        self.now = "checks"
         self.check_health(stop)
 
     def check_health(self, stop: Stop | None = None) -> None:

@@ -16,6 +16,7 @@ from ami.jobs.lifecycle.receive import ItemAnswer, receive
 from ami.jobs.lifecycle.reserve import ReservedTask, reserve_tasks
 from ami.jobs.lifecycle.turns import Reach
 from ami.jobs.models import Job
+from ami.jobs.states import TaskState
 from ami.jobs.tests.properties.allowances import receiving, reserving, speaking_of
 from ami.jobs.tests.properties.answers import (
     FAIR,
@@ -29,6 +30,7 @@ from ami.jobs.tests.properties.answers import (
 from ami.jobs.tests.properties.changes import Kind
 from ami.jobs.tests.properties.life import TASKS, WORKERS, Life, Step
 from ami.jobs.tests.properties.stops import RECEIVE, RESERVE, Stop, stops
+from ami.jobs.tests.properties.view import Row
 from ami.jobs.tests.world import BASE_URL
 from ami.taskqueue import Lease, ReserveRequest
 
@@ -125,11 +127,13 @@ class WorkersDo(Life):
         self.send(job_id, poster or owner_of(some[0]), items)
 
     @precondition(lambda self: self.jobs)
-    @rule(worker=ANYBODY, number=st.integers(0, 1), count=st.integers(1, 5), boxes=BOXES, stop=stops(RECEIVE))
-    def work(self, worker: Worker, number: int, count: int, boxes: int, stop: Stop | None) -> None:
-        """A worker takes tasks and does them at once."""
+    @rule(worker=ANYBODY, number=st.integers(0, 1), count=st.integers(1, 5), boxes=BOXES, saved=st.booleans())
+    def work(self, worker: Worker, number: int, count: int, boxes: int, saved: bool) -> None:
+        """A worker takes tasks and does them at once; perhaps the results are saved at once, too."""
         self.take(worker, count, number)
-        self._post_what_is_held(worker, number, Form.RESULT, boxes, stop)
+        self._post_what_is_held(worker, number, Form.RESULT, boxes)
+        if saved:
+            self.work_off()
 
     @precondition(lambda self: self.held and self.jobs)
     @rule(worker=ANYBODY, number=st.integers(0, 1), boxes=BOXES, stop=stops(RECEIVE))
@@ -148,8 +152,30 @@ class WorkersDo(Life):
         """A worker posts errors for all that it holds."""
         self._post_what_is_held(worker, number, form, 1, stop)
 
+    @precondition(lambda self: self.late())
+    @rule(form=st.sampled_from(FAIR), number=st.integers(0, 7), boxes=BOXES)
+    def post_late(self, form: Form, number: int, boxes: int) -> None:
+        """A worker posts about an image whose lease ran out, and which somebody else may hold now."""
+        task = self._pick(self.late(), number)
+        self.send(task.job_id, owner_of(task), [Item(task, form, boxes, mark=2)])
+
+    @precondition(lambda self: self.late())
+    @rule(give_back=st.booleans(), number=st.integers(0, 7))
+    def speak_of_a_lost_lease(self, give_back: bool, number: int) -> None:
+        """A worker extends or releases a lease that ran out."""
+        self.speak([self._pick(self.late(), number)], give_back)
+
+    def late(self) -> list[ReservedTask]:
+        """Tasks that wait for somebody to do them, and of which the leases are not in force any more."""
+        rows = self.oracle.view.rows
+        waiting = [task for task in self.held if is_waiting(rows.get(_key(task.lease)), task.lease)]
+        return [task for task in waiting if not in_force(task.lease, rows.get(_key(task.lease)))]
+
+    def _pick(self, tasks: list[ReservedTask], number: int) -> ReservedTask:
+        return tasks[number % len(tasks)]
+
     def _post_what_is_held(
-        self, worker: Worker, number: int, form: Form, boxes: int, stop: Stop | None
+        self, worker: Worker, number: int, form: Form, boxes: int, stop: Stop | None = None
     ) -> None:
         job_id, rows = self.job(number).pk, self.view.rows
         leases = [task for task in self.held if task.job_id == job_id and task.lease.holder == worker.holder]
@@ -177,6 +203,10 @@ class WorkersDo(Life):
     @rule(some=SOME, give_back=st.booleans())
     def speak_of_leases(self, some: list[ReservedTask], give_back: bool) -> None:
         """A worker extends or releases leases that it has, or believes to have."""
+        self.speak(some, give_back)
+
+    def speak(self, some: list[ReservedTask], give_back: bool) -> None:
+        """The same as a call."""
         worker = owner_of(some[0])
         leases = [task.lease for task in some if task.lease.holder == worker.holder]
         view = self.view
@@ -191,6 +221,11 @@ class WorkersDo(Life):
         assert step.answer is not None
         assert [str(answer.state) for answer in step.answer] == expected
         assert {change.key for change in step.changes} == {_key(lease) for lease in held}
+
+
+def is_waiting(row: Row | None, lease: Lease) -> bool:
+    """Whether an image waits to be done in the run of a lease, by whomever."""
+    return row is not None and row.status == TaskState.PENDING and row.run == lease.run
 
 
 def _key(lease: Lease) -> tuple[int, int]:
