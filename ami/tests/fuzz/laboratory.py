@@ -50,7 +50,7 @@ class Laboratory:
         self.known = known_in(self.tenants, self._started())
 
     def _started(self) -> str:
-        """A lease of the job, which stands in the queue from now on: of the capture that has not failed yet."""
+        """A lease of the job, which stands in the queue from now on: of what has not failed yet."""
         self.tenants.capture_set.images.add(self.tenants.spare)
         with TestCase.captureOnCommitCallbacks(execute=True):
             run_job(self.tenants.job)

@@ -165,5 +165,6 @@ def _kind_of_status(before: JobRow, after: JobRow) -> Kind:
         return Kind.AGAIN
     if after.status == JobState.REVOKED:
         return Kind.REVOKED
-    assert before.status in RUNNING and after.status in FINAL, f"a job may not change so: {before} -> {after}"
+    finished = before.status in RUNNING and after.status in FINAL
+    assert finished, f"a job may not change so: {before} -> {after}"
     return Kind.FINISHED

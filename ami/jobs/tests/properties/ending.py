@@ -1,4 +1,4 @@
-"""How every life ends: the faults are over, everybody does their part, and soon all is done, exactly and tidily."""
+"""How every life ends: the faults are over, everybody does their part, and all is done, exact and tidy."""
 
 from __future__ import annotations
 

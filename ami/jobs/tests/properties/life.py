@@ -1,4 +1,4 @@
-"""One life: a few captures, one or two jobs over them, three workers, and an oracle that watches each step."""
+"""One life: a few captures, one or two jobs over them, three workers, and an oracle that watches it all."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ A_LONG_TIME = 1_000.0
 """Seconds after which every lease, claim, pause and message id is over, whatever its length."""
 
 _EMPTY = """TRUNCATE jobs_job, jobs_jobtask, jobs_attempt, jobs_inboxentry, jobs_joblog, jobs_jobstage,
-    jobs_jobcontribution, jobs_healthreport, ml_detection, ml_classification, main_sourceimage, main_sourceimagecollection,
-    main_sourceimagecollection_images RESTART IDENTITY CASCADE"""
+    jobs_jobcontribution, jobs_healthreport, ml_detection, ml_classification, main_sourceimage,
+    main_sourceimagecollection, main_sourceimagecollection_images RESTART IDENTITY CASCADE"""
 
 _TIME_PASSES = (
     """UPDATE jobs_jobtask SET leased_until = leased_until - make_interval(secs => %(s)s),
@@ -169,10 +169,10 @@ class Life(RuleBasedStateMachine):
     @property
     def in_trouble(self) -> bool:
         """Whether a server does not answer."""
-        return Trouble.NONE != self.servers.nats or Trouble.NONE != self.servers.redis
+        return self.servers.nats != Trouble.NONE or self.servers.redis != Trouble.NONE
 
     def _look_for(self, step: Step[object]) -> None:
-        changes, job_changes = self.oracle.look(step.allowed)
+        changes, _ = self.oracle.look(step.allowed)
         step.changes += changes
         self.jobs = [job_id for job_id in self.jobs if job_id in self.oracle.view.jobs]
 

@@ -17,7 +17,6 @@ from ami.jobs.tests.properties.people import Verb
 from ami.jobs.tests.properties.stops import How
 from ami.jobs.tests.properties.workers import owner_of
 
-
 ALWAYS = ("checks_run", "time_passes", "trouble_comes")
 """Rules of which there is always one to run."""
 

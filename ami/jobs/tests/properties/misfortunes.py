@@ -1,4 +1,4 @@
-"""What befalls the servers and the broker: outages, lost answers, lost data, lost requests, results gone bad."""
+"""What befalls servers and broker: outages, lost answers, lost data, lost requests, results gone bad."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""What people and the background do: jobs are made, run, cancelled, repeated, deleted; Celery works, or does not."""
+"""What people and Celery do: jobs are made, run, cancelled, repeated, deleted; work is done, or not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import MultipleResults, initialize, multiple, precondition, rule
@@ -16,8 +17,8 @@ from ami.jobs.lifecycle.delete import delete_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.lifecycle.requeue import requeue
-from ami.jobs.lifecycle.retry import retry_failed, retry_job
 from ami.jobs.lifecycle.reserve import ReservedTask
+from ami.jobs.lifecycle.retry import retry_failed, retry_job
 from ami.jobs.lifecycle.save import save_inbox_row
 from ami.jobs.models import Job
 from ami.jobs.states import FINAL, OPEN, RUNNING, JobState, TaskState
@@ -77,7 +78,6 @@ class Verb(StrEnum):
 
 REQUEUED = {1, 2, 3}
 """Images of which somebody wants the failed ones done again."""
-
 
 
 def run_if_it_has_captures(job: Job) -> None:
@@ -150,9 +150,9 @@ class PeopleDo(WorkersDo):
         else:
             self.make_job(shuffle=shuffle, limit=3 if kind == "some" else None)
 
-    def make_job(self, **fields: object) -> None:
+    def make_job(self, **fields: Any) -> None:
         """Make a job, and nothing else."""
-        named = {"source_image_collection": self.capture_set} | fields
+        named: dict[str, Any] = {"source_image_collection": self.capture_set} | fields
         step = self.do(lambda: self.world.job(**named), Allowed(jobs=frozenset({Kind.CREATED})))
         assert step.answer is not None
         self.jobs.append(step.answer.pk)

@@ -1,4 +1,4 @@
-"""Where a piece of work may be interrupted, and by what: an error, a kill, or what somebody else does meanwhile."""
+"""Where work may be interrupted, and by what: an error, a kill, or what somebody else does meanwhile."""
 
 from __future__ import annotations
 

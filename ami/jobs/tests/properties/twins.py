@@ -218,7 +218,8 @@ class RealServers(Servers):
         self._handed_out.clear()
         client = shared_client()
         for key in client.scan_iter(match="leases:*"):
-            for member, end in client.zrange(key, 0, -1, withscores=True):
+            scored: Any = client.zrange(key, 0, -1, withscores=True)
+            for member, end in scored:
                 client.zadd(key, {member: end - seconds})
 
     def lose_consumer(self, job_id: int, epoch: int) -> None:

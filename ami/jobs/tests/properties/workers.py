@@ -1,4 +1,4 @@
-"""What workers do: take tasks, post about them once, twice, late or in somebody else's name, speak of leases."""
+"""What workers do: take tasks; post once, twice, late, in somebody else's name; speak of leases."""
 
 from __future__ import annotations
 
