@@ -78,19 +78,23 @@ SHARED: list[Processor] = [
 ]
 
 
+_STEPS: list[Processor] = [
+    structlog.stdlib.filter_by_level,
+    *SHARED,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.StackInfoRenderer(),
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
+"""One list for good: loggers that are in use keep it, and what tests do to it reaches them all."""
+
+
 def configure_logging(fmt: str, level: str) -> dict[str, Any]:
     """Django's LOGGING dictionary; configures structlog on the way. Safe to run twice.
 
     `fmt` is `json` or `console`.
     """
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *SHARED,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.processors.StackInfoRenderer(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_STEPS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

@@ -9,7 +9,7 @@ import pytest
 
 from ami.base.database import execute, rows
 from ami.base.errors import InvalidInput
-from ami.jobs.invariants import Watch, check, leftovers
+from ami.jobs.invariants import Watch, check
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.delete import delete_job
 from ami.jobs.lifecycle.enqueue import run_job
@@ -91,7 +91,7 @@ def test_a_requeue_breaks_no_invariant_on_its_way(light_world: World) -> None:
     job, images = ended_job(light_world)
     kept, _ = ended_job(light_world)
     for chosen in (images[:1], images[1:], None):
-        assert (check(at_rest=True), watch.look(), leftovers()) == ([], [], [])
+        assert (check(at_rest=True), watch.look(), light_world.leftovers()) == ([], [], [])
         requeue(job.pk, chosen)
         assert (check(), watch.look()) == ([], [])
         light_world.dispatch(job)
@@ -105,7 +105,7 @@ def test_a_requeue_breaks_no_invariant_on_its_way(light_world: World) -> None:
     job.refresh_from_db()
     light_world.assert_ended_exactly(job, 4)
     assert (job.run, light_world.tally(kept)) == (4, {"failed": 3, "processed": 1})
-    assert (check(at_rest=True), watch.look(), leftovers()) == ([], [], [])
+    assert (check(at_rest=True), watch.look(), light_world.leftovers()) == ([], [], [])
 
 
 def test_the_attempts_of_earlier_runs_stay_readable(light_world: World) -> None:

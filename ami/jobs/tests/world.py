@@ -9,6 +9,7 @@ from typing import Any
 
 from ami.base.database import execute, rows
 from ami.jobs import transitions
+from ami.jobs.invariants import Violation, leftovers
 from ami.jobs.lifecycle import catalogue
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.checking import check_result
@@ -322,6 +323,11 @@ class World:
         assert not InboxEntry.objects.filter(job=job).exists()
         assert self.standing(job) is None
         assert not AsyncJobStateManager(job.pk).exists()
+
+    def leftovers(self) -> list[Violation]:
+        """What ended jobs of this world left behind; other tests' jobs play no part."""
+        mine = {job.pk for job in self.jobs}
+        return [violation for violation in leftovers() if violation.job_id in mine]
 
     def close(self) -> None:
         """Remove streams and keys of all jobs."""

@@ -112,6 +112,7 @@ def failed_jobs(it: Scene) -> list[str]:
     """A worker that says which link it could not fetch, and a job that fails of it."""
     link, job = it.link(HOST), it.tenants.job
     worker = it.tenants.clients["key"]
+    it.tenants.capture_set.images.add(it.tenants.spare)
     with TestCase.captureOnCommitCallbacks(execute=True):
         run_job(job)
     it.background.run()
