@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from ami.base import clock
 from ami.jobs.api.presence import forget_notes
-from ami.jobs.lifecycle import catalogue, openings
+from ami.jobs.lifecycle import catalogue, openings, quotas
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.logs import write_one
 from ami.jobs.models import Attempt, HealthReport, Job, JobTask
@@ -53,6 +53,7 @@ def forget_everything() -> None:
         forget_all,
         forget_configs,
         openings.forget_drained,
+        quotas.forget_outage,
     ):
         forget()
 

@@ -60,6 +60,12 @@ def _keys(worker: Worker) -> list[str]:
     return [worker.holder, lease_key(worker.holder, worker.instance_id)]
 
 
+def forget_outage() -> None:
+    """Ask Redis again at once."""
+    global _away_until
+    _away_until = 0.0
+
+
 def _tolerate(call: Callable[[], object]) -> None:
     global _away_until
     if time.monotonic() < _away_until:

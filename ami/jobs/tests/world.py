@@ -10,7 +10,7 @@ from typing import Any
 from ami.base.database import execute, rows
 from ami.jobs import transitions
 from ami.jobs.invariants import Violation, leftovers
-from ami.jobs.lifecycle import catalogue
+from ami.jobs.lifecycle import catalogue, quotas
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.checking import check_result
 from ami.jobs.lifecycle.create import create_job
@@ -101,6 +101,7 @@ class World:
         """Everything that a job needs, in the database."""
         catalogue.forget()
         forget_taxa()
+        quotas.forget_outage()
         self.background = background
         number = next(_numbers)
         self.project = Project.objects.create(name=f"Project {number}")

@@ -72,7 +72,7 @@ class Kit:
         execute(_EMPTY)
         catalogue.forget()
         forget_drained()
-        quotas._away_until = 0.0
+        quotas.forget_outage()
         self.world.jobs.clear()
         self.celery.forget()
         self.celery.down = False
@@ -192,7 +192,7 @@ class Life(RuleBasedStateMachine):
                 execute(statement, {"s": seconds})
             self.servers.pass_time(seconds)
             self.celery.pass_time(seconds)
-            quotas._away_until = 0.0
+            quotas.forget_outage()
             forget_drained()
 
         self.tamper(pass_it)
