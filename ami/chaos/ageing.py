@@ -7,7 +7,7 @@ from django.db import transaction
 from ami.chaos.database import ask, change
 
 _COLUMNS = """SELECT table_name, array_agg(column_name::text) FROM information_schema.columns
-WHERE table_schema = 'public' AND data_type = 'timestamp with time zone'
+WHERE table_schema = 'public' AND data_type = 'timestamp with time zone' AND is_generated = 'NEVER'
     AND (table_name LIKE 'jobs\\_%%' OR table_name LIKE 'ml\\_%%') GROUP BY 1 ORDER BY 1"""
 
 

@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from ami.base import clock
 from ami.users.models import User
 
-TOKEN_CACHE_SECONDS = 5.0
+TOKEN_CACHE_SECONDS = 3.0
 _MOST_REMEMBERED = 4096
 
 _remembered: dict[str, tuple[float, Any]] = {}
