@@ -32,7 +32,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "ami.base.api.json.OrjsonRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "ami.base.api.pages.PageRenderer",
     ],
     "DEFAULT_PAGINATION_CLASS": "ami.base.api.pagination.Pagination",
     "DEFAULT_FILTER_BACKENDS": [

@@ -79,15 +79,6 @@ class JobViewSet(
         "pipeline",
     ]
 
-    logs_limit = LOGS_DEFAULT
-    """How many log lines a job shows by itself."""
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse a senseless `logs_limit` now: later, the page about the refusal would make it again."""
-        super().initial(request, *args, **kwargs)
-        if self.action != "list":
-            self.logs_limit = bounded_integer(request, "logs_limit", LOGS_DEFAULT, 1, LOGS_MAX)
-
     @property
     def default_limit(self) -> int:
         """Workers that poll get one job unless they ask for more."""
@@ -116,9 +107,11 @@ class JobViewSet(
         return JobListSerializer if self.action == "list" else JobSerializer
 
     def get_serializer_context(self) -> dict[str, Any]:
-        """Lists never read the log."""
-        shown = {} if self.action == "list" else {"logs_limit": self.logs_limit}
-        return {**super().get_serializer_context(), **shown}
+        """How many log lines a job shows by itself; lists never read the log."""
+        context = dict(super().get_serializer_context())
+        if self.action != "list":
+            context["logs_limit"] = bounded_integer(self.request, "logs_limit", LOGS_DEFAULT, 1, LOGS_MAX)
+        return context
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Jobs, newest first; with `ids_only` just enough for a worker that looks for work."""
