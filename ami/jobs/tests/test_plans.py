@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from pytest_django.fixtures import Settings
 
 from ami.base.database import execute, rows
 from ami.jobs import ledger, transitions
 from ami.jobs.ledger import Failure
-from ami.jobs.lifecycle import publish
+from ami.jobs.lifecycle import collect, publish
 from ami.jobs.models import DeadLetter, Job
 from ami.jobs.states import ErrorCode, JobState, TaskState
 from ami.jobs.tests.ledger_rows import locked_task, write_rows
 from ami.jobs.tests.world import World
+from ami.main.models import Project, SourceImage, SourceImageCollection
 
 pytestmark = pytest.mark.integration
 
@@ -88,6 +90,73 @@ def test_a_batch_reads_its_own_rows_only(job: Job) -> None:
     for plan in plans:
         assert "Seq Scan on jobs_jobtask" not in plan, plan
         assert "task_publish_order" not in plan, f"reads a whole job:\n{plan}"
+
+
+CAPTURES = 10_000
+CHUNK = 200
+
+
+def write_captures(world: World) -> int:
+    """Captures of the world and of another project by turns; the former in a set, whose id is returned."""
+    elsewhere = Project.objects.create(name="Elsewhere")
+    SourceImage.objects.create(project=elsewhere, path="1.jpg")
+    own = world.captures(1)[0]
+    execute(
+        """INSERT INTO main_sourceimage (project_id, deployment_id, path, public_base_url, checksum,
+            test_image, created_at, updated_at)
+        SELECT project_id, deployment_id, 'night/' || n, '', '', false, now(), now()
+        FROM generate_series(2, %s) AS n, main_sourceimage ORDER BY n, project_id""",
+        [CAPTURES],
+    )
+    capture_set = world.capture_set([])
+    execute(
+        """INSERT INTO main_sourceimagecollection_images (sourceimagecollection_id, sourceimage_id)
+        SELECT %s, id FROM main_sourceimage WHERE project_id = %s""",
+        [capture_set.pk, own.project_id],
+    )
+    return int(capture_set.pk)
+
+
+def most_rows_read(node: dict[str, Any]) -> int:
+    """Of all steps of a plan that was run: the most rows that one of them read."""
+    own = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return max(own * node["Actual Loops"], *map(most_rows_read, node.get("Plans", [])), 0)
+
+
+@pytest.mark.parametrize("source", ["set", "project", "deployment"])
+@pytest.mark.parametrize("analysed", [True, False])
+def test_collecting_reads_each_capture_once(
+    light_world: World, settings: Settings, source: str, analysed: bool
+) -> None:
+    settings.COLLECT_CHUNK = CHUNK
+    capture_set = write_captures(light_world)
+    if analysed:
+        execute("ANALYZE main_sourceimage, main_sourceimagecollection_images")
+    job = light_world.job(0)
+    job.collect_cursor = rows("SELECT max(id) - %s FROM main_sourceimage", [CAPTURES])[0][0]
+    if source == "set":
+        job.source_image_collection_id = capture_set
+    elif source == "deployment":
+        job.source_image_collection, job.deployment = None, light_world.deployment
+    else:
+        job.source_image_collection = SourceImageCollection.objects.create(
+            project=light_world.project, name="All", method="full"
+        )
+    read = []
+
+    def explain(send: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if "INSERT INTO jobs_jobtask" in sql:
+            with connection.cursor() as cursor:
+                cursor.cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
+                read.append(most_rows_read(cursor.cursor.fetchone()[0][0]["Plan"]))
+        return send(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        seen, last_id = collect._insert(job, 1)
+    assert seen == CHUNK
+    assert last_id in (job.collect_cursor + 2 * CHUNK - 1, job.collect_cursor + 2 * CHUNK)
+    assert len(read) == 1
+    assert read[0] <= 3 * CHUNK, "some of another project may lie between them"
 
 
 def test_publishing_reads_the_next_rows_in_order_and_no_others(job: Job) -> None:

@@ -20,9 +20,9 @@ class SourceImage(AnnouncedModel, TimestampedModel):
     under `path`; `ami.main.media` makes the URL.
     """
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="captures")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="captures", db_index=False)
     deployment = models.ForeignKey(
-        Deployment, on_delete=models.SET_NULL, null=True, blank=True, related_name="captures"
+        Deployment, on_delete=models.SET_NULL, null=True, blank=True, related_name="captures", db_index=False
     )
     path = models.CharField(max_length=1024, blank=True)
     public_base_url = models.CharField(
@@ -46,6 +46,8 @@ class SourceImage(AnnouncedModel, TimestampedModel):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["project", "id"], name="capture_project_order"),
+            models.Index(fields=["deployment", "id"], name="capture_deployment_order"),
             models.Index(fields=["project", "timestamp"]),
             models.Index(fields=["deployment", "timestamp"]),
         ]
