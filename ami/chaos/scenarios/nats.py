@@ -9,6 +9,7 @@ from ami.chaos import jetstream
 from ami.chaos.database import value
 from ami.chaos.prober import probing
 from ami.chaos.scenario import scenario
+from ami.chaos.scenarios.redis import flush
 
 if TYPE_CHECKING:
     from ami.chaos.oracle import ChaosJob
@@ -54,20 +55,23 @@ def away(run: Run) -> None:
 @scenario(
     "F11",
     "NATS loses what it holds",
-    injects="the whole store, one stream, or its consumer is gone",
+    injects="the whole store, one stream, or its consumer is gone; or the store and all that Redis holds",
     holds="The queue is built anew from the ledger, and the job ends exactly.",
-    variants=("store", "stream", "consumer"),
+    variants=("store", "stream", "consumer", "store and Redis"),
 )
 def emptied(run: Run) -> None:
     """Heal: until the job's end. Of its own: seconds until the next image is handed out."""
     with run.workers():
         job = run.start_job()
         run.somewhere(job)
-        {
-            "store": lambda: jetstream.lose_everything(run.platform),
-            "stream": lambda: jetstream.delete_stream(job.id),
-            "consumer": lambda: jetstream.delete_consumer(job.id),
-        }[run.variant]()
+        if run.variant.endswith("Redis"):
+            flush(run)
+        if run.variant.startswith("store"):
+            jetstream.lose_everything(run.platform)
+        elif run.variant == "stream":
+            jetstream.delete_stream(job.id)
+        else:
+            jetstream.delete_consumer(job.id)
         run.fault_over()
         leased = leases_handed_out(job)
         began = time.monotonic()
