@@ -42,7 +42,7 @@ def check_dispatch(*, dry_run: bool = False) -> Report:
     """Look at every running job once. Safe to run twice: dispatching is claimed, rebuilding conditional."""
     report = Report()
     idle = Q(driver_until__isnull=True) | Q(driver_until__lt=Now())
-    jobs = Job.objects.filter(idle, status__in=RUNNING, dispatch_mode=DispatchMode.ASYNC_API)
+    jobs = Job.objects.filter(idle, status__in=RUNNING)
     for job in jobs.order_by("pk"):
         report.checked += 1
         try:
@@ -81,13 +81,13 @@ def _needs_dispatch(job: Job, dry_run: bool) -> bool:
     """Whether dispatching has something to do for this job. Raises QueueError when NATS does not answer."""
     if delay_left(job) > 0:
         return False
-    if job.collected_at is None:
+    if job.collected_at is None or job.dispatch_mode == DispatchMode.INTERNAL:
         return True
     if ledger.count(job.pk).open == 0:
         if not dry_run:
             dispatcher().refresh(job.pk)
         return False
-    if job.status == JobState.PENDING:
+    if job.status == JobState.PENDING or job.dispatch_mode == DispatchMode.SYNC_API:
         return True  # its workers wait for the start, whatever stands in the queue
     queue = TaskQueueManager()
     if not job.queue_epoch or not queue.exists(job.pk, job.queue_epoch):

@@ -46,7 +46,7 @@ def check_inbox(*, dry_run: bool = False) -> Report:
         return report
     taken = [inbox_id for inbox_id in waiting if dispatcher().save([inbox_id])]
     execute(
-        """UPDATE jobs_inboxentry SET asked_at = clock_timestamp() WHERE id IN (
+        """UPDATE jobs_inboxentry SET asked_at = statement_timestamp() WHERE id IN (
         SELECT id FROM jobs_inboxentry WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)""",
         [taken],
     )

@@ -13,7 +13,7 @@ from ami.jobs.health.report import Report
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.models import Job
-from ami.jobs.states import FINAL, RUNNING
+from ami.jobs.states import FINAL, RUNNING, DispatchMode
 from ami.jobs.waiting import why_it_waits
 
 LOOK_BACK_SECONDS = 3_600.0
@@ -38,6 +38,8 @@ def check_stalled(*, dry_run: bool = False) -> Report:
 
 def _look_at(job: Job, dry_run: bool) -> bool:
     """End the job if there is nothing left to do; else write down what it waits for. Whether it was ended."""
+    if job.dispatch_mode == DispatchMode.INTERNAL:
+        return False  # its slices end it, one way or the other
     if job.pipeline_id is None:
         return dry_run or cancel_job(job.pk, by="the health check", why="its pipeline was deleted")
     if job.collected_at is not None and ledger.count(job.pk).open == 0:

@@ -13,6 +13,9 @@ from django.conf import settings
 
 from ami.base.database import execute, rows
 
+REST_SHARE = 0.9
+"""Of a pause; the slice that comes at its end finds the job free."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -28,7 +31,7 @@ def take(job_id: int) -> Claim | None:
     driver = uuid.uuid4().hex
     found = rows(
         """UPDATE jobs_job SET driver = %s, driver_until = clock_timestamp() + make_interval(secs => %s)
-        WHERE id = %s AND status IN ('PENDING', 'STARTED', 'RETRY') AND dispatch_mode = 'async_api'
+        WHERE id = %s AND status IN ('PENDING', 'STARTED', 'RETRY')
             AND (driver_until IS NULL OR driver_until < clock_timestamp())
         RETURNING run""",
         [driver, settings.CLAIM_SECONDS, job_id],
@@ -65,3 +68,13 @@ def release(claim: Claim) -> None:
         "UPDATE jobs_job SET driver = '', driver_until = NULL WHERE id = %s AND driver = %s",
         [claim.job_id, claim.driver],
     )
+
+
+def rest(claim: Claim, seconds: float) -> float:
+    """Give the claim back, and let nobody take it for (nearly) `seconds`; returns them."""
+    execute(
+        """UPDATE jobs_job SET driver = '', driver_until = clock_timestamp() + make_interval(secs => %s)
+        WHERE id = %s AND driver = %s""",
+        [REST_SHARE * seconds, claim.job_id, claim.driver],
+    )
+    return seconds

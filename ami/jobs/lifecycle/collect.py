@@ -107,11 +107,10 @@ def _source(job: Job) -> tuple[str, dict[str, Any]]:
     if capture_set is not None:
         if capture_set.holds_whole_project:
             return f"{captures} WHERE {own}", parameters
-        return (
-            "SELECT m.sourceimage_id AS id, c.path FROM main_sourceimagecollection_images m "
-            "JOIN main_sourceimage c ON c.id = m.sourceimage_id "
-            f"WHERE {own} AND m.sourceimagecollection_id = %(capture_set)s AND c.id > %(after)s"
-        ), parameters | {"capture_set": capture_set.pk}
+        members = "main_sourceimagecollection_images m JOIN main_sourceimage c ON c.id = m.sourceimage_id"
+        wanted = f"{own} AND m.sourceimagecollection_id = %(capture_set)s AND c.id > %(after)s"
+        parameters["capture_set"] = capture_set.pk
+        return f"SELECT m.sourceimage_id AS id, c.path FROM {members} WHERE {wanted}", parameters  # noqa: S608
     if job.deployment_id is not None:
         return f"{captures} WHERE {own} AND c.deployment_id = %(deployment)s", parameters | {
             "deployment": job.deployment_id

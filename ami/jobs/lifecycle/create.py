@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.db import transaction
 
 from ami.base.errors import InvalidInput
+from ami.jobs.lifecycle import kinds
 from ami.jobs.models import Job, JobStage
 from ami.jobs.models.job import PRIORITY_DEFAULT
-from ami.jobs.progress import new_ml_stages
+from ami.jobs.progress import Stage, new_ml_stages
 from ami.jobs.states import DispatchMode
 from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
 from ami.ml.models import Pipeline
@@ -27,9 +31,10 @@ def create_job(
     limit: int | None = None,
     shuffle: bool = True,
     priority: int = PRIORITY_DEFAULT,
+    params: dict[str, Any] | None = None,
     created_by: User | None = None,
 ) -> Job:
-    """A new job in state CREATED; nothing runs yet.
+    """A new job in state CREATED; nothing runs yet. `params`: of an internal job, as its kind wants them.
 
     Raises InvalidInput when something it names is of another project or not enabled there.
     """
@@ -53,6 +58,7 @@ def create_job(
             limit=limit,
             shuffle=shuffle,
             priority=priority,
+            params=params or {},
             created_by=created_by,
             dispatch_mode=dispatch_mode_for(project, pipeline),
         )
@@ -63,17 +69,29 @@ def create_job(
 def write_stages(job: Job) -> None:
     """Give a job that has not begun its empty stages, in place of those it has. Safe to run twice."""
     job.stages.all().delete()
-    if job.pipeline_id is not None:
-        JobStage.objects.bulk_create(
-            JobStage(
-                job=job,
-                position=position,
-                key=stage.key,
-                name=stage.name,
-                params=[figure.as_wire() for figure in stage.figures],
-            )
-            for position, stage in enumerate(new_ml_stages(job.delay))
+    JobStage.objects.bulk_create(
+        JobStage(
+            job=job,
+            position=position,
+            key=stage.key,
+            name=stage.name,
+            params=[figure.as_wire() for figure in stage.figures],
         )
+        for position, stage in enumerate(_new_stages(job))
+    )
+
+
+def begin_again(job: Job) -> None:
+    """Take an internal job back to its beginning. Call inside the transaction that reopens it."""
+    write_stages(job)
+    Job.objects.filter(pk=job.pk).update(work={}, collected_at=None)
+
+
+def _new_stages(job: Job) -> Sequence[Stage]:
+    if job.pipeline_id is not None:
+        return new_ml_stages(job.delay)
+    kind = kinds.find(job.job_type_key)
+    return kind.stages if kind else ()
 
 
 def check_belongs(

@@ -1,4 +1,8 @@
-"""dispatch: collect, then publish, in slices of at most a minute under the driver claim."""
+"""dispatch: carry a job on, in slices of at most a minute under the driver claim.
+
+Images are collected, then published for workers that pull, or pushed to a service; internal jobs have steps
+of their own.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +22,10 @@ from ami.jobs.lifecycle import claims
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.claims import Claim
 from ami.jobs.lifecycle.collect import collect_chunk
+from ami.jobs.lifecycle.internal import internal_slice
 from ami.jobs.lifecycle.publish import publish_slice
 from ami.jobs.models import Job
-from ami.jobs.states import JobState
+from ami.jobs.states import DispatchMode, JobState
 from ami.taskqueue import QueueError
 
 logger = structlog.get_logger(__name__)
@@ -61,6 +66,8 @@ def _slice(claim: Claim) -> float | None:
         return waiting
     if transitions.start(claim.job_id, claim.run):
         logs.write_one(claim.job_id, "job.started", f"Job started (run {claim.run}).", run=claim.run)
+    if job.dispatch_mode == DispatchMode.INTERNAL:
+        return internal_slice(claim, out_of_time)
     while job.collected_at is None and not out_of_time():
         if not _collect(claim):
             break

@@ -7,6 +7,7 @@ from django.db import transaction
 from ami.base.errors import InvalidInput
 from ami.jobs import logs, transitions
 from ami.jobs.dispatcher import dispatcher
+from ami.jobs.lifecycle import kinds
 from ami.jobs.lifecycle.retry import retry_job
 from ami.jobs.models import Job
 from ami.jobs.states import FINAL, DispatchMode, JobState
@@ -34,13 +35,25 @@ def ask_for_dispatch(job_id: int, delay: float = 0) -> None:
 
 def check_runnable(job: Job) -> None:
     """Refuse a job that would wait for ever. Raises InvalidInput with what to do."""
-    if job.pipeline_id is None:
-        raise InvalidInput("This job has no pipeline; choose one before running it.")
+    if job.dispatch_mode == DispatchMode.INTERNAL:
+        _check_internal(job)
+        return
     if job.dispatch_mode != DispatchMode.ASYNC_API:
         raise InvalidInput(
             "This job would need a push service, and pull workers are switched off in its project "
             "(feature flag async_pipeline_workers). Switch them on and create the job again."
         )
+    if job.pipeline_id is None:
+        raise InvalidInput("The pipeline of this job was deleted; create the job again with another one.")
     has_captures = job.source_image_collection_id or job.source_image_single_id or job.deployment_id
     if job.status == JobState.CREATED and not has_captures:
         raise InvalidInput("This job names no captures: choose a capture set, a deployment or a capture.")
+
+
+def _check_internal(job: Job) -> None:
+    if job.job_type_key == "ml":
+        raise InvalidInput("This job has no pipeline; choose one before running it.")
+    kind = kinds.find(job.job_type_key)
+    if kind is None:
+        raise InvalidInput(f"This server cannot carry out jobs of the type {job.job_type_key!r}.")
+    kind.check(job)

@@ -14,8 +14,9 @@ from ami.base.failpoints import hit
 from ami.jobs import diagnostics, ledger, logs, transitions
 from ami.jobs.dispatcher import dispatcher
 from ami.jobs.lifecycle.advance import hold_stages, project_stages
+from ami.jobs.lifecycle.create import begin_again
 from ami.jobs.models import Job
-from ami.jobs.states import TaskState
+from ami.jobs.states import DispatchMode, TaskState
 
 UNDONE = (TaskState.PENDING, TaskState.FAILED, TaskState.CANCELLED)
 
@@ -33,6 +34,8 @@ def retry_job(job: Job) -> bool:
         run = _next_run(job.pk)
         if run is None:
             return False
+        if job.dispatch_mode == DispatchMode.INTERNAL:
+            begin_again(job)
         reopened = ledger.reopen(job.pk, run, states)
         project_stages(job.pk)
         _dispatch_after_commit(job.pk)

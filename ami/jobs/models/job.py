@@ -95,6 +95,9 @@ class Job(TimestampedModel):
     published_to = models.BigIntegerField(
         default=0, editable=False, help_text="Ledger position up to which messages are confirmed."
     )
+    work = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="Where the slices of an internal job stand."
+    )
     driver = models.CharField(max_length=64, blank=True, editable=False, help_text="Who dispatches now.")
     driver_until = models.DateTimeField(null=True, blank=True, editable=False)
     dispatch_seen = models.JSONField(

@@ -120,7 +120,8 @@ def write_captures(world: World) -> int:
 def most_rows_read(node: dict[str, Any]) -> int:
     """Of all steps of a plan that was run: the most rows that one of them read."""
     own = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-    return max(own * node["Actual Loops"], *map(most_rows_read, node.get("Plans", [])), 0)
+    most: int = max(own * node["Actual Loops"], *map(most_rows_read, node.get("Plans", [])), 0)
+    return most
 
 
 @pytest.mark.parametrize("source", ["set", "project", "deployment"])
