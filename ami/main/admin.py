@@ -12,8 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ami.base.errors import InvalidInput
+from ami.main.addresses import address_of
 from ami.main.capture_sets import check_captures, check_parameters, size_of_set, write_members
-from ami.main.media import capture_url
 from ami.main.models import (
     Deployment,
     Device,
@@ -117,7 +117,7 @@ class SourceImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="image")
     def link(self, capture: SourceImage) -> SafeString | str:
         """The picture."""
-        url = capture_url(capture.path, capture.public_base_url, capture.pk, "") if capture.pk else None
+        url = address_of(capture, "") if capture.pk else None
         return format_html('<a href="{}">{}</a>', url, capture.path) if url else "none"
 
 

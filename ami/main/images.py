@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
+from typing import BinaryIO
 
 from django.conf import settings
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -45,6 +46,31 @@ class ImageFacts:
     size: int
     checksum: str
     taken_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the beginning of a file says. `taken_at` is the camera's word, as in `ImageFacts`."""
+
+    width: int
+    height: int
+    taken_at: datetime | None
+
+
+def read_header(file: BinaryIO) -> Header:
+    """Size and time of a JPEG or PNG, read from its beginning alone: damage further on is not noticed.
+
+    Raises UnreadableImage.
+    """
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            return Header(*image.size, _time_in_exif(image.info.get("exif")))
+    except UnidentifiedImageError:
+        raise UnreadableImage("The file is not a JPEG or PNG image.") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise UnreadableImage(f"The image is damaged: {error}.") from None
+    except (LookupError, ArithmeticError):
+        raise UnreadableImage("The image is damaged.") from None
 
 
 def read_facts(data: bytes) -> ImageFacts:

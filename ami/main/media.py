@@ -1,7 +1,8 @@
 """Addresses of captures: absolute, and fetchable without a token.
 
-A capture on somebody's web server is named by that server's address. A capture in our own media storage gets
-a signed link that outlives every lease, so that a worker needs nothing but the link.
+A capture on somebody's web server is named by that server's address. A capture in a bucket gets a link that
+is signed with the keys of its data source. A capture in our own media storage, or in a folder of this server,
+gets a link that we sign. Signed links outlive every lease, so that a worker needs nothing but the link.
 """
 
 from __future__ import annotations
@@ -14,10 +15,16 @@ from hmac import compare_digest
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import structlog
 from django.conf import settings
 from django.http import HttpRequest
 
+from ami.base import clock
 from ami.base.errors import AmiError
+from ami.main.storage.errors import StorageError
+from ami.main.storage.origins import Origin
+
+logger = structlog.get_logger(__name__)
 
 _LOCAL = "{base}/api/v2/captures/{key}/file/?expires={expires}&signature={signature}"
 _KEEP = "/~!$&'()*+,;=:@"
@@ -38,17 +45,22 @@ class FileGone(AmiError):
     http_status = 404
 
 
-def capture_url(path: str, public_base_url: str, capture_id: int, base_url: str) -> str | None:
+def capture_url(
+    path: str, public_base_url: str, capture_id: int, base_url: str, origin: Origin | None = None
+) -> str | None:
     """Where to fetch a capture, or None if it has no file.
 
-    `base_url`: scheme and host under which workers reach us. Plain values in, a string out: called for
-    hundreds of captures while a worker waits.
+    `base_url`: scheme and host under which workers reach us; `origin`: its data source, if it has one. Plain
+    values in, a string out, no network: called for hundreds of captures while a worker waits.
     """
     if not path:
         return None
-    if public_base_url:
-        folder = _folder(public_base_url)
+    public = public_base_url or (origin.public_base_url if origin else "")
+    if public:
+        folder = _folder(public)
         return f"{folder}{quote(path.lstrip('/'), safe=_KEEP)}" if folder else None
+    if origin is not None and not origin.is_folder:
+        return _bucket_link(origin, path)
     expires = int(time.time()) + settings.MEDIA_LINK_SECONDS
     signature = _sign(capture_id, str(expires))
     return _LOCAL.format(base=base_url, key=capture_id, expires=expires, signature=signature)
@@ -70,7 +82,11 @@ def check_link(capture_id: int, expires: str, signature: str) -> None:
 
 def media_file(path: str) -> Path:
     """The file of a local capture. Raises FileGone for whatever is not a file inside MEDIA_ROOT."""
-    root = Path(settings.MEDIA_ROOT).resolve()
+    return file_below(Path(settings.MEDIA_ROOT).resolve(), path)
+
+
+def file_below(root: Path, path: str) -> Path:
+    """A file inside a folder, whose own path is resolved. Raises FileGone for what is none, or a way out."""
     try:
         found = (root / path).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):  # missing; a NUL in the name; a loop of links
@@ -78,6 +94,14 @@ def media_file(path: str) -> Path:
     if not found.is_relative_to(root) or not found.is_file():
         raise FileGone
     return found
+
+
+def _bucket_link(origin: Origin, path: str) -> str | None:
+    try:
+        return origin.link(path, now=clock.now(), seconds=settings.MEDIA_LINK_SECONDS)
+    except StorageError as error:
+        logger.error("media.no_link", bucket=origin.bucket, error=error.message)  # noqa: TRY400 - no traceback
+        return None
 
 
 @lru_cache(maxsize=1024)

@@ -13,6 +13,12 @@ MEDIA_LINK_SECONDS = declare.integer(
 IMPORT_MAX_PIXELS = declare.integer(
     "IMPORT_MAX_PIXELS", 250_000_000, "Largest image, in pixels, that upload and import accept.", minimum=1
 )
+STORAGE_FOLDERS = declare.strings(
+    "STORAGE_FOLDERS",
+    [],
+    "Folders of this server, whole paths, below which captures may be read where they lie. Administrators "
+    "choose what a project gets of them; without any, no file of the server can be read.",
+)
 
 OUTGOING_ALLOWED_NETWORKS = declare.networks(
     "OUTGOING_ALLOWED_NETWORKS",

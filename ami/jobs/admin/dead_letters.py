@@ -18,7 +18,7 @@ from ami.jobs.admin.filters import FailedSinceFilter, JobNumberFilter, WorkerFil
 from ami.jobs.admin.large import MOST_COUNTED, RowsOfJobsAdmin, first_line
 from ami.jobs.lifecycle.requeue import Requeued, Selection, images_by_job, obstacle, requeue_each
 from ami.jobs.models import Attempt, DeadLetter
-from ami.main.media import capture_url
+from ami.main.addresses import address_of
 from ami.main.models import SourceImage
 
 MOST_JOBS = 500
@@ -117,7 +117,7 @@ class DeadLetterAdmin(RowsOfJobsAdmin):
     def picture(self, letter: DeadLetter) -> SafeString | str:
         """The file itself, as a worker would get it."""
         found = _capture_of(letter)
-        url = capture_url(found.path, found.public_base_url, found.pk, "") if found else None
+        url = address_of(found, "") if found else None
         if url is None:
             return "There is no file."
         return format_html(

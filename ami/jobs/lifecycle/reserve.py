@@ -16,7 +16,6 @@ import structlog
 from django.conf import settings
 from django.db import Error, transaction
 
-from ami.base.database import rows
 from ami.base.failpoints import hit
 from ami.jobs import ledger
 from ami.jobs.ledger import Failure, LockedTask
@@ -26,7 +25,7 @@ from ami.jobs.lifecycle.holders import Worker
 from ami.jobs.lifecycle.last_chance import HELD_BACK_SECONDS, is_last_chance
 from ami.jobs.lifecycle.leases import signer
 from ami.jobs.states import ErrorCode, TaskState
-from ami.main.media import capture_url
+from ami.main.addresses import addresses
 from ami.taskqueue import (
     Ack,
     Action,
@@ -195,7 +194,7 @@ def _settle(queue: TaskQueueManager, actions: Sequence[Action]) -> None:
 def _decide(messages: Sequence[ReservedMessage], asking: _Asking) -> _Decisions:
     """Judge and lease inside the caller's transaction."""
     tasks = ledger.lock_many(list(dict.fromkeys((message.job_id, message.image_id) for message in messages)))
-    urls = _urls({message.image_id for message in messages}, asking.base_url)
+    urls = addresses({message.image_id for message in messages}, asking.base_url)
     judged = [_judged(message, tasks, urls) for message in messages]
     suspects = _with(Verdict.LAST_CHANCE, judged)
     chosen = last_chance.pick(suspects, _with(Verdict.HAND_OUT, judged), asking.in_hand)
@@ -258,14 +257,6 @@ def _lease(
         )
         tasks.append(ReservedTask(task.job_id, task.image_id, urls[task.image_id], sign(lease), lease))
     return tasks
-
-
-def _urls(image_ids: set[int], base_url: str) -> dict[int, str]:
-    """The address of each capture that exists; empty for one without a file."""
-    found = rows(
-        "SELECT id, path, public_base_url FROM main_sourceimage WHERE id = ANY(%s)", [list(image_ids)]
-    )
-    return {row[0]: capture_url(row[1], row[2], row[0], base_url) or "" for row in found}
 
 
 _FAILURES = {

@@ -22,7 +22,7 @@ from ami.jobs.tracing.queues import QueueFacts, look_at_queue, look_at_sets
 from ami.jobs.tracing.view import Event, View, database_time, look_at_job
 from ami.jobs.tracing.waits import waiting_for
 from ami.jobs.tracing.words import Words
-from ami.main.media import capture_url
+from ami.main.addresses import address_of
 from ami.main.models import SourceImage
 from ami.taskqueue import StandingTask
 
@@ -127,8 +127,8 @@ def _findings(groups: Sequence[Group], view: View, task: JobTask | None) -> list
 
 def _capture_problem(image_id: int) -> str:
     """Why the next reservation could not hand out this capture; empty if it could."""
-    capture = SourceImage.objects.filter(pk=image_id).only("path", "public_base_url").first()
+    capture = SourceImage.objects.filter(pk=image_id).select_related("data_source").first()
     if capture is None:
         return "capture_deleted: the capture is gone"
-    url = capture_url(capture.path, capture.public_base_url, image_id, settings.EXTERNAL_BASE_URL)
+    url = address_of(capture, settings.EXTERNAL_BASE_URL)
     return "no_url: the capture has no file" if url is None else ""

@@ -10,19 +10,32 @@ from django.db import models
 from ami.base.deletion import AnnouncedModel
 from ami.base.models import TimestampedModel
 from ami.main.models.deployment import Deployment
+from ami.main.models.event import Event
 from ami.main.models.project import Project
+from ami.main.models.storage import StorageSource
 
 
 class SourceImage(AnnouncedModel, TimestampedModel):
     """One capture.
 
-    Its bytes are either at `public_base_url` + `path`, or, when that is empty, in our own media storage
-    under `path`; `ami.main.media` makes the URL.
+    Its bytes are at `public_base_url` + `path`; or, when that is empty, in its `data_source`; or, when there
+    is none, in our own media storage under `path`. `ami.main.media` makes the URL.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="captures", db_index=False)
     deployment = models.ForeignKey(
         Deployment, on_delete=models.SET_NULL, null=True, blank=True, related_name="captures", db_index=False
+    )
+    event = models.ForeignKey(
+        Event, on_delete=models.SET_NULL, null=True, blank=True, related_name="captures", db_index=False
+    )
+    data_source = models.ForeignKey(
+        StorageSource,
+        on_delete=models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="captures",
+        db_index=False,
     )
     path = models.CharField(max_length=1024, blank=True)
     public_base_url = models.CharField(
@@ -50,6 +63,12 @@ class SourceImage(AnnouncedModel, TimestampedModel):
             models.Index(fields=["deployment", "id"], name="capture_deployment_order"),
             models.Index(fields=["project", "timestamp"]),
             models.Index(fields=["deployment", "timestamp"]),
+            models.Index(fields=["event", "timestamp"], name="capture_event_order"),
+            models.Index(
+                fields=["data_source"],
+                condition=models.Q(data_source__isnull=False),
+                name="capture_data_source",
+            ),
         ]
 
     def __str__(self) -> str:

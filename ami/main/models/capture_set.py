@@ -15,7 +15,21 @@ class CaptureSetMethod(models.TextChoices):
     """How a set is filled."""
 
     FULL = "full", "All captures of the project"
+    RANDOM = "random", "Random"
+    STRATIFIED_RANDOM = "stratified_random", "Random, the same from each session"
+    INTERVAL = "interval", "One in each stretch of time"
     MANUAL = "manual", "Chosen by hand"
+    STARRED = "starred", "Starred"
+    RANDOM_FROM_EACH_EVENT = "random_from_each_event", "Random from each session"
+    LAST_AND_RANDOM_FROM_EACH_EVENT = "last_and_random_from_each_event", "Last and random from each session"
+    GREATEST_FILE_SIZE_FROM_EACH_EVENT = (
+        "greatest_file_size_from_each_event",
+        "Largest files from each session",
+    )
+    DETECTIONS_ONLY = "detections_only", "Those with detections"
+    COMMON_COMBINED = "common_combined", "Common parameters combined (deprecated)"
+    POSITIONAL = "positional", "At a position in each session"
+    NTH = "nth", "Every n-th of each station"
 
 
 class SourceImageCollection(TimestampedModel):
@@ -30,7 +44,7 @@ class SourceImageCollection(TimestampedModel):
         SourceImage,
         related_name="capture_sets",
         blank=True,
-        help_text="The members of a manual set; ask `ami.main.capture_sets` what a set holds.",
+        help_text="The members, unless the set holds the whole project; ask `ami.main.capture_sets`.",
     )
 
     class Meta:

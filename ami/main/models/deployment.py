@@ -12,6 +12,7 @@ from django.db import models
 from ami.base.deletion import AnnouncedModel
 from ami.base.models import TimestampedModel
 from ami.main.models.project import Project
+from ami.main.models.storage import StorageSource
 
 
 def validate_zone(name: str) -> None:
@@ -67,6 +68,18 @@ class Deployment(AnnouncedModel, TimestampedModel):
     )
     device = models.ForeignKey(Device, on_delete=models.SET_NULL, null=True, blank=True)
     research_site = models.ForeignKey(Site, on_delete=models.SET_NULL, null=True, blank=True)
+    data_source = models.ForeignKey(
+        StorageSource, on_delete=models.SET_NULL, null=True, blank=True, related_name="deployments"
+    )
+    data_source_subdir = models.CharField(
+        max_length=1024, blank=True, help_text="The folder of this station, below that of the data source."
+    )
+    data_source_regex = models.CharField(
+        max_length=255, blank=True, help_text="Only files whose path matches count (regular expression)."
+    )
+    data_source_total_files = models.BigIntegerField(default=0, editable=False)
+    data_source_total_size = models.BigIntegerField(default=0, editable=False, help_text="Bytes.")
+    data_source_last_checked = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering: ClassVar[list[str]] = ["name", "pk"]

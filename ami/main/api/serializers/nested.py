@@ -8,10 +8,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ami.base.api.fields import NotYetField
 from ami.base.api.serializers import DetailsField, link
+from ami.main.addresses import address_of
 from ami.main.api.serializers.base import ProjectObjectSerializer
-from ami.main.media import base_url_of, capture_url
+from ami.main.media import base_url_of
 from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
 
 
@@ -68,7 +68,7 @@ class CaptureUrlField(serializers.Field[Any, Any, str | None, SourceImage]):
 
 def url_of(context: Mapping[str, Any], capture: SourceImage) -> str | None:
     """Where to fetch a capture, under the host that the request named."""
-    return capture_url(capture.path, capture.public_base_url, capture.pk, base_url_of(context["request"]))
+    return address_of(capture, base_url_of(context["request"]))
 
 
 class CaptureNestedSerializer(ProjectObjectSerializer[SourceImage]):
@@ -76,7 +76,7 @@ class CaptureNestedSerializer(ProjectObjectSerializer[SourceImage]):
 
     details = DetailsField("api:sourceimage-detail")
     url = CaptureUrlField()
-    event_id = NotYetField()
+    event_id = serializers.IntegerField(read_only=True)
 
     class Meta:
         model = SourceImage

@@ -1,0 +1,1 @@
+"""Places where captures lie: buckets of S3 servers, and folders on this one."""
