@@ -7,17 +7,19 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, DefaultRouter
 
+from ami.jobs.api.data_calls import PopulatedCaptureSetViewSet, SyncedDeploymentViewSet
 from ami.jobs.api.health import HealthReportViewSet
 from ami.jobs.api.task_views import TaskViewSet
 from ami.jobs.api.uploads import ProcessedUploadViewSet
 from ami.jobs.api.views import JobViewSet
 from ami.jobs.api.workers import WorkerViewSet
-from ami.main.api.views.capture_sets import CaptureSetViewSet
 from ami.main.api.views.captures import CaptureViewSet
-from ami.main.api.views.deployments import DeploymentViewSet, DeviceViewSet, SiteViewSet
+from ami.main.api.views.deployments import DeviceViewSet, SiteViewSet
+from ami.main.api.views.events import EventViewSet
 from ami.main.api.views.files import capture_file
 from ami.main.api.views.projects import MemberViewSet, ProjectViewSet
 from ami.main.api.views.status import SummaryView
+from ami.main.api.views.storage import StorageViewSet
 from ami.main.api.views.taxa import TaxonViewSet
 from ami.ml.api.views.keys import WorkerKeyViewSet
 from ami.ml.api.views.pipelines import (
@@ -53,10 +55,12 @@ router.register(r"projects/(?P<project_pk>[^/.]+)/members", MemberViewSet, basen
 router.register("projects", ProjectViewSet, basename="project")
 router.register("deployments/devices", DeviceViewSet, basename="device")
 router.register("deployments/sites", SiteViewSet, basename="site")
-router.register("deployments", DeploymentViewSet, basename="deployment")
+router.register("deployments", SyncedDeploymentViewSet, basename="deployment")
 router.register("captures/upload", ProcessedUploadViewSet, basename="upload")
-router.register("captures/collections", CaptureSetViewSet, basename="sourceimagecollection")
+router.register("captures/collections", PopulatedCaptureSetViewSet, basename="sourceimagecollection")
 router.register("captures", CaptureViewSet, basename="sourceimage")
+router.register("events", EventViewSet, basename="event")
+router.register("storage", StorageViewSet, basename="storagesource")
 
 router.register("taxa", TaxonViewSet, basename="taxon")
 

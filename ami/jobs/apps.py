@@ -17,7 +17,9 @@ class JobsConfig(AppConfig):
         """Install the dispatcher, and hear of deletions: what jobs depend on must not know jobs."""
         from ami.base.deletion import before_deletion, deletion_began  # noqa: PLC0415 - models exist only now
         from ami.jobs import tasks  # noqa: F401, PLC0415 - installs the dispatcher
+        from ami.jobs.types import register_all  # noqa: PLC0415
 
+        register_all()
         before_deletion.connect(_let_go_of_jobs, dispatch_uid="ami.jobs")
         deletion_began.connect(_let_go_of_captures, dispatch_uid="ami.jobs")
 

@@ -1,7 +1,8 @@
 """Which captures a set holds, read and written by set-based statements, however many there are.
 
-A `full` set holds every capture of its project at any moment: that is a rule, and no row says it. The rows of
-the many-to-many table are the members of `manual` sets, and of no other.
+A `full` set without parameters holds every capture of its project at any moment: that is a rule, and no row
+says it. The rows of the many-to-many table are the members of all other sets: those of a `manual` one are
+written when it is stored, those of the rest when it is populated (`ami.main.sampling`).
 """
 
 from __future__ import annotations
@@ -22,9 +23,26 @@ NAMED_IDS = 3
 
 _STRANGERS = """
 SELECT named.id, count(*) OVER () FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS named(id, place)
-LEFT JOIN main_sourceimage c ON c.id = named.id AND c.project_id = %(project)s
+LEFT JOIN ({source}) c ON c.id = named.id
 WHERE c.id IS NULL ORDER BY named.place LIMIT %(most)s
 """
+_DEPLOYMENTS = ("deployment", "SELECT id FROM main_deployment WHERE project_id = %(project)s")
+_EVENTS = (
+    "event",
+    "SELECT e.id FROM main_event e JOIN main_deployment d ON d.id = e.deployment_id "
+    "WHERE d.project_id = %(project)s",
+)
+_NAMED = {
+    "image_ids": ("capture", "SELECT id FROM main_sourceimage WHERE project_id = %(project)s"),
+    "deployment_ids": _DEPLOYMENTS,
+    "deployment_id": _DEPLOYMENTS,
+    "event_ids": _EVENTS,
+    "exclude_events": _EVENTS,
+    "research_site_ids": (
+        "site",
+        "SELECT id FROM main_site WHERE COALESCE(project_id, %(project)s) = %(project)s",
+    ),
+}
 _REMOVE_OTHERS = """
 DELETE FROM main_sourceimagecollection_images
 WHERE sourceimagecollection_id = %(set)s AND NOT sourceimage_id = ANY(%(ids)s::bigint[])
@@ -36,48 +54,41 @@ ON CONFLICT DO NOTHING
 """
 
 
-def check_parameters(method: str, parameters: Any) -> dict[str, Any]:
-    """The parameters of a method, if they make sense. Raises InvalidInput.
+def check_named(project_id: int, parameters: dict[str, Any]) -> None:
+    """Raise InvalidInput, with the first few of them, if something that is named is not of the project.
 
-    `full` takes none; `manual` takes `image_ids`, a list of capture ids.
+    What is of other projects and what does not exist is told apart by nothing.
     """
-    if not isinstance(parameters, dict):
-        raise InvalidInput("The parameters of a capture set are an object.")
-    known = {"image_ids"} if method == CaptureSetMethod.MANUAL else set()
-    if strangers := sorted(set(parameters) - known):
-        raise InvalidInput(f"The method {method!r} takes no parameter {strangers[0]!r}.")
-    ids = parameters.get("image_ids", [])
-    if not isinstance(ids, list) or not all(type(item) is int and 0 < item < 2**63 for item in ids):
-        raise InvalidInput("'image_ids' is a list of capture ids.")
-    return parameters
+    for name, (thing, source) in _NAMED.items():
+        value = parameters.get(name)
+        if value is None:
+            continue
+        ids = list(dict.fromkeys(value if isinstance(value, list) else [value]))
+        sql = _STRANGERS.format(source=source)
+        strangers = rows(sql, {"ids": ids, "project": project_id, "most": NAMED_IDS}) if ids else []
+        if strangers:
+            raise InvalidInput(_unknown(thing, [str(row[0]) for row in strangers], strangers[0][1]))
 
 
-def check_captures(project_id: int, parameters: dict[str, Any]) -> None:
-    """Raise InvalidInput, with the first few of them, if `image_ids` are not all captures of the project.
-
-    Captures of other projects and captures that do not exist are told apart by nothing.
-    """
-    ids = list(dict.fromkeys(parameters.get("image_ids", [])))
-    if not ids:
-        return
-    strangers = rows(_STRANGERS, {"ids": ids, "project": project_id, "most": NAMED_IDS})
-    if not strangers:
-        return
-    names, more = [str(row[0]) for row in strangers], strangers[0][1] - len(strangers)
-    if more:
+def _unknown(thing: str, names: list[str], count: int) -> str:
+    if more := count - len(names):
         names.append(f"{more:,} more")
     if len(names) == 1:
-        raise InvalidInput(f"The project has no capture {names[0]}.")
-    raise InvalidInput(f"The project has no captures {', '.join(names[:-1])} and {names[-1]}.")
+        return f"The project has no {thing} {names[0]}."
+    return f"The project has no {thing}s {', '.join(names[:-1])} and {names[-1]}."
 
 
 def write_members(capture_set: SourceImageCollection) -> None:
-    """Make a set hold exactly the captures of its project that its parameters name, if it is `manual`.
+    """Make a `manual` set hold exactly the captures that its parameters name; take the rows of a `full` one.
 
-    Three statements for any number of captures. Safe to run twice. Call it in the transaction that stored the
-    set: its row is what makes two writers wait for each other.
+    A set of another method keeps what it holds until it is populated. Three statements for any number of
+    captures. Safe to run twice. Call it in the transaction that stored the set: its row is what makes two
+    writers wait for each other.
     """
-    chosen = capture_set.kwargs.get("image_ids", []) if _is_manual(capture_set) else []
+    is_manual = capture_set.method == CaptureSetMethod.MANUAL
+    if not is_manual and not capture_set.holds_whole_project:
+        return
+    chosen = capture_set.kwargs.get("image_ids", []) if is_manual else []
     arguments = {"set": capture_set.pk, "project": capture_set.project_id, "ids": chosen}
     with transaction.atomic():
         execute(_REMOVE_OTHERS, arguments)
@@ -121,7 +132,7 @@ def add_capture(capture_set: SourceImageCollection, capture: SourceImage) -> int
         raise InvalidInput("The capture belongs to another project.")
     if not capture_set.holds_whole_project:
         capture_set.images.add(capture)
-    return _size(capture_set)
+    return size_of(capture_set)
 
 
 def remove_capture(capture_set: SourceImageCollection, capture: SourceImage) -> int:
@@ -131,12 +142,9 @@ def remove_capture(capture_set: SourceImageCollection, capture: SourceImage) -> 
             "This set always holds every capture of its project; choose captures in a set of method 'manual'."
         )
     capture_set.images.remove(capture)
-    return _size(capture_set)
+    return size_of(capture_set)
 
 
-def _size(capture_set: SourceImageCollection) -> int:
+def size_of(capture_set: SourceImageCollection) -> int:
+    """How many captures a set holds."""
     return SourceImage.objects.filter(in_set(capture_set)).count()
-
-
-def _is_manual(capture_set: SourceImageCollection) -> bool:
-    return capture_set.method == CaptureSetMethod.MANUAL

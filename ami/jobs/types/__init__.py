@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from ami.jobs.lifecycle.kinds import register
+from ami.jobs.types.populate import PopulateCaptureSet
+from ami.jobs.types.regroup import RegroupEvents
+from ami.jobs.types.sync import SyncDataStorage
+
 
 def register_all() -> None:
     """Let jobs of every kind here run. Safe to call twice."""
+    register(PopulateCaptureSet())
+    register(RegroupEvents())
+    register(SyncDataStorage())

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from ami.base.api.filters import FlagFilter
 from ami.main.capture_sets import in_set
-from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
+from ami.main.models import Deployment, Event, Project, SourceImage, SourceImageCollection
 from ami.main.related import has_detections, is_processed
 
 
@@ -29,12 +29,29 @@ def visible_capture_sets(request: Request) -> QuerySet[SourceImageCollection]:
     return SourceImageCollection.objects.filter(project__in=visible_projects(request))
 
 
+def visible_events(request: Request) -> QuerySet[Event]:
+    """The sessions that may be named in a filter."""
+    return Event.objects.filter(deployment__project__in=visible_projects(request))
+
+
+class EventFilter(django_filters.FilterSet):
+    """Sessions by station."""
+
+    project = django_filters.ModelChoiceFilter(field_name="deployment__project", queryset=visible_projects)
+    deployment = django_filters.ModelChoiceFilter(queryset=visible_deployments)
+
+    class Meta:
+        model = Event
+        fields: list[str] = []
+
+
 class CaptureFilter(django_filters.FilterSet):
     """Captures by station, set, and what has been done with them."""
 
     project = django_filters.ModelChoiceFilter(queryset=visible_projects)
     deployment__project = django_filters.ModelChoiceFilter(queryset=visible_projects)
     deployment = django_filters.ModelChoiceFilter(queryset=visible_deployments)
+    event = django_filters.ModelChoiceFilter(queryset=visible_events)
     collections = django_filters.ModelChoiceFilter(
         method="filter_collections", queryset=visible_capture_sets, label="Capture set"
     )

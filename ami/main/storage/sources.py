@@ -43,7 +43,7 @@ class TryOut:
 
 
 def open_source(source: StorageSource, subdir: str = "", *, page: int | None = None) -> Listing:
-    """The files of a data source, below `subdir`. Raises a StorageError for a folder that must not be read."""
+    """The files of a data source, below `subdir`. Raises a StorageError for a folder that may not be read."""
     below = folder_of(source.prefix, subdir)
     size = {} if page is None else {"page": page}
     if source.kind == StorageKind.FOLDER:

@@ -87,7 +87,8 @@ def test_data_managers_change_sets(people: People, who: str, create: int, update
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"method": "random"}, "method"),
+        ({"method": "guess"}, "method"),
+        ({"method": "random", "kwargs": {"size": 0}}, "kwargs"),
         ({"kwargs": {"size": 3}}, "kwargs"),
         ({"kwargs": []}, "kwargs"),
         ({"method": "manual", "kwargs": {"image_ids": "all"}}, "kwargs"),

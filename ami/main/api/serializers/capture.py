@@ -17,6 +17,7 @@ from ami.main.api.serializers.base import (
     VisibleProjectField,
     refuse_strangers,
 )
+from ami.main.api.serializers.event import EventNestedSerializer
 from ami.main.api.serializers.nested import (
     CaptureNestedSerializer,
     CaptureSetNestedSerializer,
@@ -34,7 +35,7 @@ class CaptureSerializer(ProjectObjectSerializer[SourceImage]):
 
     details = DetailsField("api:sourceimage-detail")
     deployment = DeploymentNestedSerializer(read_only=True)
-    event = NotYetField()
+    event = EventNestedSerializer(read_only=True)
     url = CaptureUrlField()
     size_display = serializers.SerializerMethodField()
     detections_count = serializers.IntegerField(read_only=True, default=0)

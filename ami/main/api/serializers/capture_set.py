@@ -14,9 +14,10 @@ from ami.base.api.serializers import DetailsField, list_link
 from ami.base.errors import InvalidInput
 from ami.main.api.serializers.base import ProjectObjectSerializer, VisibleProjectField
 from ami.main.api.serializers.nested import RecentJobsField
-from ami.main.capture_sets import check_captures, check_parameters, write_members
+from ami.main.capture_sets import check_named, write_members
 from ami.main.models import SourceImageCollection
 from ami.main.models.capture_set import CaptureSetMethod
+from ami.main.sampling.parameters import check_parameters
 
 
 class CaptureSetSerializer(ProjectObjectSerializer[SourceImageCollection]):
@@ -69,7 +70,7 @@ class CaptureSetSerializer(ProjectObjectSerializer[SourceImageCollection]):
             parameters = attrs.get("kwargs", getattr(self.instance, "kwargs", {}))
             project = attrs["project"] if self.instance is None else self.instance.project
             try:
-                check_captures(project.pk, check_parameters(method, parameters))
+                check_named(project.pk, check_parameters(method, parameters))
             except InvalidInput as error:
                 raise serializers.ValidationError({"kwargs": [error.message]}) from error
         return attrs

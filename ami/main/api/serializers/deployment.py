@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ami.base.api.fields import NotYetField
 from ami.base.api.serializers import DetailsField
+from ami.base.errors import InvalidInput
+from ami.main.api.access import access_of
 from ami.main.api.serializers.base import (
     ProjectObjectSerializer,
     VisibleField,
@@ -16,7 +19,9 @@ from ami.main.api.serializers.base import (
     refuse_strangers,
 )
 from ami.main.api.serializers.nested import CaptureNestedSerializer, ProjectCardSerializer, RecentJobsField
-from ami.main.models import Deployment, Device, Site, SourceImage
+from ami.main.api.serializers.storage import StorageNestedSerializer
+from ami.main.models import Deployment, Device, Site, SourceImage, StorageSource
+from ami.main.storage.sources import check_pattern
 
 _EXAMPLES = 5
 
@@ -89,7 +94,7 @@ class DeploymentListSerializer(ProjectObjectSerializer[Deployment]):
     details = DetailsField("api:deployment-detail")
     events = NotYetField([])
     occurrences = NotYetField()
-    events_count = NotYetField(0)
+    events_count = serializers.IntegerField(read_only=True, default=0)
     captures_count = serializers.IntegerField(read_only=True, default=0)
     occurrences_count = NotYetField(0)
     taxa_count = NotYetField(0)
@@ -99,7 +104,7 @@ class DeploymentListSerializer(ProjectObjectSerializer[Deployment]):
     device = DeviceNestedSerializer(read_only=True)
     research_site = SiteNestedSerializer(read_only=True)
     jobs = RecentJobsField()
-    data_source_connected = NotYetField(False)
+    data_source_connected = serializers.SerializerMethodField()
 
     class Meta:
         model = Deployment
@@ -128,6 +133,10 @@ class DeploymentListSerializer(ProjectObjectSerializer[Deployment]):
             "user_permissions",
         ]
 
+    def get_data_source_connected(self, deployment: Deployment) -> bool:
+        """Whether it delivers to a data source."""
+        return deployment.data_source_id is not None
+
 
 class DeploymentSerializer(DeploymentListSerializer):
     """A station on its own page."""
@@ -135,14 +144,12 @@ class DeploymentSerializer(DeploymentListSerializer):
     project_id = VisibleProjectField(source="project", write_only=True)
     device_id = VisibleField(source="device", queryset=Device.objects.all())
     research_site_id = VisibleField(source="research_site", queryset=Site.objects.all())
-    data_source = NotYetField()
-    data_source_uri = NotYetField()
-    data_source_total_files = NotYetField(0)
-    data_source_total_size = NotYetField(0)
-    data_source_total_size_display = NotYetField()
-    data_source_last_checked = NotYetField()
-    data_source_subdir = NotYetField()
-    data_source_regex = NotYetField()
+    data_source_id = VisibleField(source="data_source", queryset=StorageSource.objects.all())
+    data_source = serializers.SerializerMethodField()
+    data_source_uri = serializers.SerializerMethodField()
+    data_source_total_files = serializers.IntegerField(read_only=True)
+    data_source_total_size = serializers.IntegerField(read_only=True)
+    data_source_total_size_display = serializers.SerializerMethodField()
     example_captures = serializers.SerializerMethodField()
     manually_uploaded_captures = serializers.SerializerMethodField()
 
@@ -152,6 +159,7 @@ class DeploymentSerializer(DeploymentListSerializer):
             "project_id",
             "device_id",
             "research_site_id",
+            "data_source_id",
             "data_source",
             "data_source_uri",
             "data_source_total_files",
@@ -172,8 +180,39 @@ class DeploymentSerializer(DeploymentListSerializer):
         if self.instance and attrs.get("project", self.instance.project) != self.instance.project:
             raise serializers.ValidationError({"project_id": ["The project of a deployment cannot change."]})
         project = attrs["project"] if self.instance is None else self.instance.project
-        refuse_strangers(project, device_id=attrs.get("device"), research_site_id=attrs.get("research_site"))
+        refuse_strangers(
+            project,
+            device_id=attrs.get("device"),
+            research_site_id=attrs.get("research_site"),
+            data_source_id=attrs.get("data_source"),
+        )
         return attrs
+
+    def validate_data_source_regex(self, pattern: str) -> str:
+        """A pattern that the database knows."""
+        try:
+            return check_pattern(pattern)
+        except InvalidInput as error:
+            raise serializers.ValidationError(error.message) from error
+
+    @extend_schema_field(StorageNestedSerializer(allow_null=True))
+    def get_data_source(self, deployment: Deployment) -> Any:
+        """Where it delivers, for those who have a part in the project."""
+        source = self._data_source(deployment)
+        return None if source is None else StorageNestedSerializer(source, context=self.context).data
+
+    def get_data_source_uri(self, deployment: Deployment) -> str | None:
+        """The place of this station in it, for the same."""
+        source = self._data_source(deployment)
+        return None if source is None else source.uri(deployment.data_source_subdir)
+
+    def get_data_source_total_size_display(self, deployment: Deployment) -> str:
+        """The size for people."""
+        return filesizeformat(deployment.data_source_total_size)
+
+    def _data_source(self, deployment: Deployment) -> StorageSource | None:
+        access = access_of(self.context["request"])
+        return deployment.data_source if access.may("view_private_data", deployment.project_id) else None
 
     @extend_schema_field(CaptureNestedSerializer(many=True))
     def get_example_captures(self, deployment: Deployment) -> Any:
@@ -188,4 +227,5 @@ class DeploymentSerializer(DeploymentListSerializer):
         return self._captures(uploads)
 
     def _captures(self, captures: Any) -> Any:
-        return CaptureNestedSerializer(captures[:_EXAMPLES], many=True, context=self.context).data
+        shown = captures.select_related("data_source")[:_EXAMPLES]
+        return CaptureNestedSerializer(shown, many=True, context=self.context).data

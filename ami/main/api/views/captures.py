@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
@@ -13,6 +17,12 @@ from ami.main.api.serializers.capture import CaptureDetailSerializer, CaptureSer
 from ami.main.api.viewsets import ProjectScopedViewSet
 from ami.main.models import SourceImage
 from ami.main.related import detections_count, last_processed, real_detections, recent_jobs
+from ami.main.stars import star, unstar
+
+_Starred = inline_serializer(
+    "CaptureStarred",
+    {"collection": serializers.IntegerField(), "total_images": serializers.IntegerField()},
+)
 
 
 @extend_schema(
@@ -24,7 +34,9 @@ from ami.main.related import detections_count, last_processed, real_detections, 
 class CaptureViewSet(ProjectScopedViewSet[SourceImage], ModelViewSet[SourceImage]):
     """Captures."""
 
-    queryset = SourceImage.objects.select_related("deployment", "project", "upload")
+    queryset = SourceImage.objects.select_related(
+        "deployment", "project", "upload", "data_source", "event__deployment"
+    )
     serializer_class = CaptureDetailSerializer
     require_project = frozenset({"list"})
     filterset_class = CaptureFilter
@@ -37,10 +49,12 @@ class CaptureViewSet(ProjectScopedViewSet[SourceImage], ModelViewSet[SourceImage
         "height",
         "detections_count",
         "deployment__name",
+        "event__start",
         "path",
         "last_processed",
     ]
     ordering = ("-timestamp",)
+    verbs = {"unstar": "star"}
 
     def get_serializer_class(self) -> type[BaseSerializer[SourceImage]]:
         """Less in a list."""
@@ -56,6 +70,20 @@ class CaptureViewSet(ProjectScopedViewSet[SourceImage], ModelViewSet[SourceImage
         if self.action != "list":
             return queryset.prefetch_related(real_detections(), recent_jobs(SourceImage))
         return queryset.prefetch_related(real_detections()) if self._with_detections else queryset
+
+    @extend_schema(request=None, responses=_Starred)
+    @action(detail=True, methods=["post"])
+    def star(self, request: Request, pk: str | None = None) -> Response:
+        """Put a capture among the starred ones of its project."""
+        collection, total = star(self.get_object())
+        return Response({"collection": collection, "total_images": total})
+
+    @extend_schema(request=None, responses=_Starred)
+    @action(detail=True, methods=["post"])
+    def unstar(self, request: Request, pk: str | None = None) -> Response:
+        """Take a capture from the starred ones of its project."""
+        collection, total = unstar(self.get_object())
+        return Response({"collection": collection, "total_images": total})
 
     @property
     def _with_detections(self) -> bool:

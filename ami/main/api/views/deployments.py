@@ -15,7 +15,7 @@ from ami.main.api.serializers.deployment import (
     SiteSerializer,
 )
 from ami.main.api.viewsets import ProjectScopedViewSet
-from ami.main.models import Deployment, Device, Project, Site, SourceImage
+from ami.main.models import Deployment, Device, Event, Project, Site, SourceImage
 from ami.main.related import count_of, recent_jobs
 
 _captures = SourceImage.objects.filter(deployment=OuterRef("pk")).order_by().values("deployment")
@@ -24,7 +24,7 @@ _captures = SourceImage.objects.filter(deployment=OuterRef("pk")).order_by().val
 class DeploymentViewSet(ProjectScopedViewSet[Deployment], ModelViewSet[Deployment]):
     """Camera stations."""
 
-    queryset = Deployment.objects.select_related("project", "device", "research_site")
+    queryset = Deployment.objects.select_related("project", "device", "research_site", "data_source")
     serializer_class = DeploymentSerializer
     ordering_fields = ["name", "created_at", "updated_at", "captures_count", "first_date", "last_date"]
     search_fields = ["name"]
@@ -40,6 +40,7 @@ class DeploymentViewSet(ProjectScopedViewSet[Deployment], ModelViewSet[Deploymen
             .get_queryset()
             .annotate(
                 captures_count=count_of(SourceImage.objects.all(), "deployment"),
+                events_count=count_of(Event.objects.all(), "deployment"),
                 first_date=Subquery(_captures.annotate(first=Min("timestamp")).values("first")),
                 last_date=Subquery(_captures.annotate(last=Max("timestamp")).values("last")),
             )

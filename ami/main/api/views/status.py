@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ami.main.api.projects import active_project
-from ami.main.models import Deployment, Project, SourceImage
+from ami.main.models import Deployment, Event, Project, SourceImage
 
 
 class SummaryView(APIView):
@@ -29,10 +29,10 @@ class SummaryView(APIView):
         counts = {
             "projects_count": Project.objects.all().visible_to(request.user).count(),
             "deployments_count": Deployment.objects.filter(project=project).count(),
-            "events_count": 0,
+            "events_count": Event.objects.filter(deployment__project=project).count(),
             "captures_count": SourceImage.objects.filter(project=project).count(),
             "occurrences_count": 0,
             "taxa_count": 0,
         }
         aliases = {f"num_{name.removesuffix('_count')}": count for name, count in counts.items()}
-        return Response({**counts, "num_sessions": 0, "num_species": 0, **aliases})
+        return Response({**counts, "num_sessions": counts["events_count"], "num_species": 0, **aliases})

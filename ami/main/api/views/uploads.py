@@ -45,7 +45,9 @@ class UploadViewSet(
 ):
     """Uploads of the caller; others have theirs."""
 
-    queryset = SourceImageUpload.objects.select_related("deployment__project", "source_image").order_by("-pk")
+    queryset = SourceImageUpload.objects.select_related(
+        "deployment__project", "source_image__data_source"
+    ).order_by("-pk")
     serializer_class = UploadSerializer
     parser_classes = [BoundedMultiPartParser]
     project_path = "deployment__project"

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from ami.base.errors import InvalidInput
 from ami.main.addresses import address_of
-from ami.main.capture_sets import check_captures, check_parameters, size_of_set, write_members
+from ami.main.capture_sets import check_named, size_of_set, write_members
 from ami.main.models import (
     Deployment,
     Device,
@@ -26,6 +26,7 @@ from ami.main.models import (
     Taxon,
 )
 from ami.main.projects import create_project
+from ami.main.sampling.parameters import check_parameters
 
 
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -99,7 +100,7 @@ class DeploymentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("time_zone",)
     search_fields = ("name", "project__name")
     list_select_related = ("project", "device", "research_site")
-    autocomplete_fields = ("project", "device", "research_site")
+    autocomplete_fields = ("project", "device", "research_site", "data_source")
 
 
 @admin.register(SourceImage)
@@ -110,7 +111,7 @@ class SourceImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("test_image", "timestamp")
     search_fields = ("path",)
     list_select_related = ("project", "deployment")
-    raw_id_fields = ("project", "deployment")
+    raw_id_fields = ("project", "deployment", "event", "data_source")
     readonly_fields = ("link", "checksum", "created_at", "updated_at")
     show_full_result_count = False
 
@@ -134,7 +135,7 @@ class CaptureSetForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             parameters = check_parameters(cleaned.get("method", ""), cleaned.get("kwargs") or {})
             if project := cleaned.get("project"):
-                check_captures(project.pk, parameters)
+                check_named(project.pk, parameters)
         except InvalidInput as error:
             raise forms.ValidationError(error.message) from error
         return cleaned
