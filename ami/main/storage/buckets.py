@@ -36,11 +36,11 @@ _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalf
 class Bucket:
     """The objects of a bucket below a prefix."""
 
-    def __init__(self, origin: Origin, prefix: str = "", page: int = PAGE) -> None:
-        """`prefix`: as it is asked for, usually with a slash at its end."""
+    def __init__(self, origin: Origin, prefix: str = "", page: int | None = None) -> None:
+        """`prefix`: as it is asked for, usually with a slash at its end; `page`: objects in one."""
         self.origin = origin
         self.prefix = prefix
-        self.page = page
+        self.page = page or PAGE
 
     def pages(self, after: str = "") -> Iterator[Page]:
         """The objects after this key, in the order of their keys. Every page is one call."""

@@ -39,11 +39,11 @@ def allowed_folder(folder: str) -> Path:
 class Folder:
     """The files of a folder and those below it."""
 
-    def __init__(self, folder: str, below: str = "", page: int = PAGE) -> None:
+    def __init__(self, folder: str, below: str = "", page: int | None = None) -> None:
         """`below`: where to begin, inside the folder. Paths of files are those inside the folder."""
         self.root = allowed_folder(folder)
         self.below = below
-        self.page = page
+        self.page = page or PAGE
         start = (self.root / below).resolve()
         if not start.is_relative_to(self.root):
             raise StorageRefused(f"{below!r} leads out of the folder.")

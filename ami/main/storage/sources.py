@@ -45,10 +45,9 @@ class TryOut:
 def open_source(source: StorageSource, subdir: str = "", *, page: int | None = None) -> Listing:
     """The files of a data source, below `subdir`. Raises a StorageError for a folder that may not be read."""
     below = folder_of(source.prefix, subdir)
-    size = {} if page is None else {"page": page}
     if source.kind == StorageKind.FOLDER:
-        return Folder(source.folder, below, **size)
-    return Bucket(origin_of(source), below, **size)
+        return Folder(source.folder, below, page)
+    return Bucket(origin_of(source), below, page)
 
 
 def images_in(page: Page, pattern: str) -> list[Found]:
