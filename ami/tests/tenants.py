@@ -17,7 +17,9 @@ from ami.jobs.lifecycle.create import create_job
 from ami.jobs.logs import write_one
 from ami.jobs.models import Attempt, HealthReport, Job, JobTask
 from ami.jobs.states import TaskState
-from ami.main.models import Device, Project, Site, SourceImageUpload, Taxon
+from ami.main.models import Device, Event, Project, Site, SourceImageUpload, StorageSource, Taxon
+from ami.main.sessions import regroup
+from ami.main.storage.secrets import seal
 from ami.main.tests.factories import (
     add_member,
     image_bytes,
@@ -67,6 +69,7 @@ class Tenants:
         cache.clear()  # logins are throttled per account and address
         self.mark = f"Mark{next(_numbers)}q"
         self.log_line = f"Line{self.mark}"
+        self.bucket_key = f"BucketKey{next(_numbers)}q"
         self.project = make_project(name=self.mark, draft=draft)
         self.users = {who: make_user(name=who) for who in ("outsider", *ROLES)}
         self.users["superuser"] = make_user(name="superuser", is_superuser=True, is_staff=True)
@@ -81,8 +84,20 @@ class Tenants:
         name = self.mark
         device = Device.objects.create(project=self.project, name=name)
         site = Site.objects.create(project=self.project, name=name)
-        self.deployment = make_deployment(self.project, name=name, device=device, research_site=site)
+        self.source = StorageSource.objects.create(
+            project=self.project,
+            name=name,
+            bucket="traps",
+            endpoint_url="http://127.0.0.1:9",
+            access_key=seal(self.bucket_key),
+            secret_key=seal(self.bucket_key),
+        )
+        self.deployment = make_deployment(
+            self.project, name=name, device=device, research_site=site, data_source=self.source
+        )
         self.capture = make_capture(self.deployment, path=f"{name}.jpg")
+        regroup(self.deployment.pk)
+        event = Event.objects.get(deployment=self.deployment)
         self.spare = make_capture(self.deployment, path=f"{name}-spare.jpg")
         self.capture_set = make_capture_set(self.project, self.capture, name=name)
         category_map = make_category_map("moth")
@@ -124,6 +139,8 @@ class Tenants:
             "device": device.pk,
             "site": site.pk,
             "deployment": self.deployment.pk,
+            "event": event.pk,
+            "storagesource": self.source.pk,
             "sourceimage": self.capture.pk,
             "capture": self.capture.pk,
             "sourceimagecollection": self.capture_set.pk,
@@ -185,7 +202,7 @@ class Tenants:
     def address(self, route: Route) -> str:
         """The address of a route for this project."""
         kind = route.name.rsplit("-", 1)[0]
-        for ending in ("-detail", "-file", "-register-pipelines", "-retry-failed"):
+        for ending in ("-detail", "-file", "-register-pipelines", "-retry-failed", "-regroup-sessions"):
             kind = route.name.removesuffix(ending) if route.name.endswith(ending) else kind
         path = route.path.replace("<project_pk>", str(self.project.pk))
         path = path.replace("<service_pk>", str(self.service.pk)).replace("<path>", str(self.upload.image))
@@ -196,7 +213,7 @@ class Tenants:
 
 def _query_of(route: Route, project_id: int) -> str:
     """Lists name the project; whoever looks at services has to."""
-    wants = route.name.endswith("-list") or route.name == "status-summary"
+    wants = route.name.endswith("-list") or route.name in ("status-summary", "deployment-sync-all")
     named = wants or route.name.startswith(("worker-detail", "processingservice"))
     return (f"project_id={project_id}" if named else "") + (
         "&process_now=0" if "upload" in route.path else ""
@@ -234,6 +251,8 @@ BODIES: dict[str, Callable[[Tenants], Any]] = {
     },
     "sourceimagecollection-list": lambda it: {"name": "New", "project": it.project.pk},
     "sourceimagecollection-detail": lambda it: {"name": "Renamed", "project": it.project.pk},
+    "storagesource-list": lambda it: {"name": "New", "project": it.project.pk, "bucket": "traps"},
+    "storagesource-detail": lambda it: {"name": "Renamed", "project": it.project.pk, "bucket": "traps"},
     "sourceimagecollection-add": lambda it: {"source_image": it.spare.pk},
     "sourceimagecollection-remove": lambda it: {"source_image": it.capture.pk},
     "sourceimage-list": lambda it: {

@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 # first where the project is public, then where it is a draft.
 #
 #   +  done (2xx)     1  401     3  403     4  404     >  sent elsewhere (302)
-#   0  400: a project in the body that the caller cannot see does not exist, or (register_pipelines)
-#      there is nothing to ask
+#   0  400: a project in the body that the caller cannot see does not exist, or (register_pipelines,
+#      storage/test) there is nothing to ask
 #
 # "…" is /api/v2. Keys of other projects see nothing of this one. Calls about no project in particular
 # (tasks, next, lists without a project) are open to every worker, and show each only what is its own.
@@ -89,6 +89,9 @@ GET    …/deployments/<pk>/                                        + + + + + + 
 PUT    …/deployments/<pk>/                                        1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 PATCH  …/deployments/<pk>/                                        1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 DELETE …/deployments/<pk>/                                        1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+POST   …/deployments/<pk>/regroup-sessions/                      1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+POST   …/deployments/<pk>/sync/                                  1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+POST   …/deployments/sync-all/                                   1 3 3 + 3 3 4 +   1 4 3 + 3 3 4 +
 GET    …/captures/upload/                                         + + + + + + + +   + + + + + + + +
 POST   …/captures/upload/                                         1 3 3 + 3 3 0 +   1 0 3 + 3 3 0 +
 GET    …/captures/upload/<pk>/                                    4 4 4 + 4 4 4 4   4 4 4 + 4 4 4 4
@@ -101,12 +104,24 @@ PATCH  …/captures/collections/<pk>/                               1 3 3 + 3 3 
 DELETE …/captures/collections/<pk>/                               1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 POST   …/captures/collections/<pk>/add/                           1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 POST   …/captures/collections/<pk>/remove/                        1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+POST   …/captures/collections/<pk>/populate/                     1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 GET    …/captures/                                                + + + + + + 4 +   4 4 + + + + 4 +
 POST   …/captures/                                                1 3 3 + 3 3 0 +   1 0 3 + 3 3 0 +
 GET    …/captures/<pk>/                                           + + + + + + 4 +   4 4 + + + + 4 +
 PUT    …/captures/<pk>/                                           1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 PATCH  …/captures/<pk>/                                           1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 DELETE …/captures/<pk>/                                           1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+POST   …/captures/<pk>/star/                                     1 3 + + 3 3 4 +   4 4 + + 3 3 4 +
+POST   …/captures/<pk>/unstar/                                   1 3 + + 3 3 4 +   4 4 + + 3 3 4 +
+GET    …/events/                                                 + + + + + + + +   + + + + + + + +
+GET    …/events/<pk>/                                            + + + + + + 4 +   4 4 + + + + 4 +
+GET    …/storage/                                                + + + + + + + +   + + + + + + + +
+POST   …/storage/                                                1 3 3 + 3 3 0 +   1 0 3 + 3 3 0 +
+GET    …/storage/<pk>/                                           4 4 + + + + 4 +   4 4 + + + + 4 +
+PUT    …/storage/<pk>/                                           4 4 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+PATCH  …/storage/<pk>/                                           4 4 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+DELETE …/storage/<pk>/                                           4 4 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+POST   …/storage/<pk>/test/                                      4 4 3 0 3 3 4 0   4 4 3 0 3 3 4 0
 GET    …/taxa/                                                    + + + + + + + +   + + + + + + + +
 GET    …/taxa/<pk>/                                               + + + + + + + +   + + + + + + + +
 GET    …/projects/<project_pk>/pipelines/                         + + + + + + 4 +   4 4 + + + + 4 +
@@ -164,7 +179,7 @@ GET    …/health/reports/<pk>/                                     1 3 3 3 3 3 
 GET    …/                                                         + + + + + + + +   + + + + + + + +
 GET    /media/<path>                                              4 4 4 4 4 4 4 4   4 4 4 4 4 4 4 4
 """
-_SIGNS = {200: "+", 201: "+", 204: "+", 302: ">", 400: "0", 401: "1", 403: "3", 404: "4"}
+_SIGNS = {200: "+", 201: "+", 202: "+", 204: "+", 302: ">", 400: "0", 401: "1", 403: "3", 404: "4"}
 
 INSIDERS = {"member", "manager", "worker", "key", "superuser"}
 """Who knows that a draft exists, and may read the log of a job, and what its workers said of failures."""
@@ -244,6 +259,7 @@ def assert_keeps_secrets(tenants: Tenants, route: Route, who: str, content: str,
         assert tenants.bystander.email not in content, (str(route), who)
     if route.name != "login":
         assert tenants.key.secret not in content, (str(route), who)
+    assert tenants.bucket_key not in content, (str(route), who)
 
 
 def content_of(answer: Any) -> str:

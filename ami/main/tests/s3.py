@@ -6,15 +6,14 @@ import json
 import socket
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import count
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 import pytest
 import requests
-from botocore.config import Config
 
 from ami.embedded.process import ServerProcess
 from ami.main.models import Project, StorageSource
@@ -40,7 +39,6 @@ class S3Server:
             "region_name": REGION,
             "aws_access_key_id": "root",
             "aws_secret_access_key": "root",
-            "config": Config(max_pool_connections=8),
         }
         self.client: Any = boto3.client("s3", **named)
         iam: Any = boto3.client("iam", **named)
@@ -59,8 +57,10 @@ class S3Server:
 
     def put(self, bucket: str, *keys: str, body: bytes = b"jpeg") -> None:
         """Add objects."""
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda key: self.client.put_object(Bucket=bucket, Key=key, Body=body), keys))
+        with requests.Session() as session:  # many are made faster without a client
+            for key in keys:
+                path = quote(f"/{bucket}/{key}")
+                session.put(f"{self.url}{path}", body, timeout=10).raise_for_status()
 
     def source(self, project: Project, bucket: str, **fields: Any) -> StorageSource:
         """A data source for a bucket, with good keys."""
