@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
+from ami.base.database import execute
 from ami.embedded.nats import Nats
 from ami.jobs import transitions
 from ami.jobs.health.dispatch import check_dispatch
@@ -24,7 +25,9 @@ from ami.jobs.lifecycle.retry import retry_failed, retry_job
 from ami.jobs.models import Attempt, Job, JobTask
 from ami.jobs.tests.faults import bring_back, killed_at, lose_claims, together
 from ami.jobs.tests.push_service import BOXES, PushService, push_service
+from ami.jobs.tests.tracing import the_words
 from ami.jobs.tests.world import World
+from ami.jobs.tracing import trace
 from ami.main.models import SourceImage
 from ami.ml.models import Classification, Detection, ProcessingService
 from ami.ml.pipeline_configs import forget_configs
@@ -349,3 +352,19 @@ def test_an_address_that_must_not_be_called_is_not_called(
     assert pushing.requests == []
     assert job.waiting.startswith("waiting for a push service")
     assert world.tally(job) == {"pending": 2}
+
+
+def test_a_trace_says_what_a_pushed_job_waits_for(world: World, pushing: PushService) -> None:
+    job = pushed_job(world, 3)
+    pushing.ready = False
+    ProcessingService.objects.update(last_seen_live=False)
+    dispatch_job(job.pk)
+    nobody = f"a push service: none online for pipeline {world.pipeline.slug} (GPU)."
+    assert trace(job.pk).waiting_for == nobody
+    assert the_words(job) == ("Waits to be pushed to a service.", f"Waiting for {nobody}")
+    ProcessingService.objects.update(last_seen_live=True)
+    execute("UPDATE jobs_job SET driver = '', driver_until = NULL")
+    assert trace(job.pk).waiting_for.startswith("the next slice of pushing; the next dispatch check")
+    execute("UPDATE jobs_jobtask SET leased_until = now() + interval '1 minute', attempt = 1, worker = 'GPU'")
+    assert trace(job.pk).waiting_for.startswith("answers of workers: 3 images leased")
+    assert "the next slice of pushing redelivers it as attempt 2 of 3" in the_words(job)[1]
