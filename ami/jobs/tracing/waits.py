@@ -46,9 +46,8 @@ def _own_work(view: View) -> str:
     if view.job.dispatch_mode != DispatchMode.INTERNAL:
         return ""
     if view.dispatching and view.job.driver_until:
-        return (
-            f"the platform itself, which is at it, or rests, until {moment(view.job.driver_until, view.now)}."
-        )
+        until = moment(view.job.driver_until, view.now)
+        return f"the platform itself, which is at it, or rests, until {until}."
     return f"a slice of its own work; {view.dispatch_check.next}, asks for one."
 
 
