@@ -22,6 +22,7 @@ class PushService:
         self.slug = slug
         self.url = ""
         self.ready = True
+        self.classifier = "classifier"
         self.bad: dict[int, str] = {}
         """Image → what it does to the request that it is in: `crash`, `refuse`, `busy`, `hang`, `hang up`,
         `garbage`; or to its own result alone: `omit`, `complain`, `nothing`, `alien`."""
@@ -115,7 +116,7 @@ class PushService:
                     "scores": [0.9, 0.1],
                     "logits": [],
                     "inference_time": None,
-                    "algorithm": {"name": "Classifier", "key": "classifier"},
+                    "algorithm": {"name": "Classifier", "key": self.classifier},
                     "terminal": True,
                     "timestamp": "2026-11-21T22:20:18.356263",
                 }

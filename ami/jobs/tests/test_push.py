@@ -15,7 +15,7 @@ from ami.jobs.health.dispatch import check_dispatch
 from ami.jobs.health.inbox import check_inbox
 from ami.jobs.health.lost_images import check_lost_images
 from ami.jobs.health.stalled import check_stalled
-from ami.jobs.lifecycle import claims
+from ami.jobs.lifecycle import catalogue, claims
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.collect import collect_chunk
 from ami.jobs.lifecycle.dispatch import dispatch_job
@@ -29,7 +29,7 @@ from ami.jobs.tests.tracing import the_words
 from ami.jobs.tests.world import World
 from ami.jobs.tracing import trace
 from ami.main.models import SourceImage
-from ami.ml.models import Classification, Detection, ProcessingService
+from ami.ml.models import Algorithm, Classification, Detection, ProcessingService
 from ami.ml.pipeline_configs import forget_configs
 from ami.taskqueue import AsyncJobStateManager, TaskQueueManager
 
@@ -368,3 +368,43 @@ def test_a_trace_says_what_a_pushed_job_waits_for(world: World, pushing: PushSer
     execute("UPDATE jobs_jobtask SET leased_until = now() + interval '1 minute', attempt = 1, worker = 'GPU'")
     assert trace(job.pk).waiting_for.startswith("answers of workers: 3 images leased")
     assert "the next slice of pushing redelivers it as attempt 2 of 3" in the_words(job)[1]
+
+
+def test_boxes_that_are_known_go_along_and_only_their_names_are_new(
+    world: World, pushing: PushService
+) -> None:
+    job = pushed_job(world, 2)
+    run_out(world, job)
+    assert all(body["detections"] == [] for body in pushing.bodies)
+    world.project.flags |= {"reprocess_existing_detections": True}
+    world.project.save()
+    newer = Algorithm.objects.create(
+        key="newer", name="Newer", task_type="classification", category_map=world.classifier.category_map
+    )
+    world.pipeline.algorithms.add(newer)
+    catalogue.forget()
+    pushing.classifier = "newer"
+    again = pushed_job(world, 2, source_image_collection=job.source_image_collection)
+    run_out(world, again)
+    sent = pushing.bodies[-1]["detections"]
+    assert len(sent) == 2 * BOXES
+    first = captures_of(job)[0]
+    assert sent[0] == {
+        "source_image": {"id": str(first), "url": pushing.bodies[-1]["source_images"][0]["url"]},
+        "bbox": {"x1": 0.0, "y1": 5.0, "x2": 8.0, "y2": 9.0},
+        "crop_image_url": None,
+        "algorithm": {"name": "Detector", "key": "detector"},
+    }
+    assert world.tally(again) == {"processed": 2}
+    assert Detection.objects.real().count() == 2 * BOXES, "no box is there twice"
+    assert Classification.objects.filter(algorithm=newer).count() == 2 * BOXES
+    third = pushed_job(world, 2, source_image_collection=job.source_image_collection)
+    run_out(world, third)
+    assert world.tally(third) == {}, "nothing is left to be done"
+    world.pipeline.default_config = {"reprocess_existing_detections": False}
+    world.pipeline.save()
+    forget_configs()
+    world.project.flags |= {"reprocess_all_images": True}
+    world.project.save()
+    run_out(world, pushed_job(world, 2, source_image_collection=job.source_image_collection))
+    assert pushing.bodies[-1]["detections"] == []

@@ -6,6 +6,7 @@ worker's post: receive, inbox, save, advance, finish.
 
 - `batches`: leases the next images in the ledger, those that failed before alone;
 - `call`: one request to `/process`, and what kind of failure it was;
+- `known_boxes`: what was found before and goes along;
 - `answers`: what an answer says about each image;
 - `online`: which services are there, the quickest first;
 - `slice`: puts them together, several requests at once, for at most a minute.

@@ -20,6 +20,7 @@ from ami.jobs.lifecycle.claims import Claim
 from ami.jobs.lifecycle.push.answers import failed_items, read_answer
 from ami.jobs.lifecycle.push.batches import Batch, Batches, give_back, next_opening
 from ami.jobs.lifecycle.push.call import Failed, Trouble, process
+from ami.jobs.lifecycle.push.known_boxes import known_boxes
 from ami.jobs.lifecycle.push.online import OnlineService, Services
 from ami.jobs.lifecycle.receive import take_in
 from ami.jobs.models import Job
@@ -126,7 +127,14 @@ class _Slice:
             if batch is None:
                 break
             hit("push.leased")
-            future = pool.submit(process, service.endpoint, self._config.slug, self._config.config, batch, [])
+            future = pool.submit(
+                process,
+                service.endpoint,
+                self._config.slug,
+                self._config.config,
+                batch,
+                known_boxes(self._job, self._config, batch),
+            )
             self._under_way[future] = _Request(service, batch)
         return bool(self._under_way)
 
