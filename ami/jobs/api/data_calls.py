@@ -68,9 +68,10 @@ class SyncedDeploymentViewSet(DeploymentViewSet):
     @action(detail=False, methods=["post"], url_path="sync-all")
     def sync_all(self, request: Request) -> Response:
         """Look for new captures of every station of a project that has a data source."""
-        project_id = self.active_project.pk if self.active_project else None
+        project = self.active_project
+        project_id = project.pk if project else None
         self.require("sync", project_id)
-        stations = Deployment.objects.filter(project_id=project_id, data_source__isnull=False)
+        stations = Deployment.objects.filter(project=project, data_source__isnull=False)
         jobs = [
             _sync(deployment, _person(request))
             for deployment in stations.select_related("project", "data_source").order_by("pk")

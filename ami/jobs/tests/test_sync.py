@@ -21,7 +21,7 @@ from ami.jobs.tests.faults import killed_at, lose_claims
 from ami.jobs.tests.world import World
 from ami.jobs.types import sync
 from ami.main.models import Deployment, Event, SourceImage, StorageSource
-from ami.main.storage import buckets, folders
+from ami.main.storage import buckets, captures, folders
 from ami.main.storage.secrets import seal
 from ami.main.tests.factories import image_bytes
 from ami.main.tests.s3 import S3Server
@@ -70,7 +70,7 @@ def submitted(world: World) -> Job:
     return job
 
 
-def carried_on(job: Job) -> Job:
+def carried_on(job: Job) -> Any:
     """A slice, whoever died before."""
     lose_claims()
     dispatch_job(job.pk)
@@ -78,7 +78,7 @@ def carried_on(job: Job) -> Job:
     return job
 
 
-def synced(world: World) -> Job:
+def synced(world: World) -> Any:
     """A job that ran to its end."""
     job = carried_on(submitted(world))
     assert job.status == "SUCCESS", said(job)
@@ -176,7 +176,7 @@ def test_it_goes_on_where_it_was_and_lists_nothing_twice(
     connected(world, folder_source(world, photos))
     monkeypatch.setattr(folders, "PAGE", 4)
     seen: list[str] = []
-    judge = sync.judge_page
+    judge = captures.judge_page
 
     def note(*arguments: Any) -> Any:
         seen.extend(found.path for found in arguments[2].found)

@@ -47,8 +47,8 @@ def keys(bucket: Bucket, after: str = "") -> list[str]:
 def test_every_object_is_listed_once_whatever_its_key_and_the_size_of_a_page(s3: S3Server) -> None:
     place = origin(s3.url, s3.bucket(*ODD), s3.access_key, s3.secret_key)
     with s3.strict():
-        for page in (1, 2, 5, 1000):
-            assert keys(Bucket(place, page=page)) == sorted(ODD)
+        for size in (1, 2, 5, 1000):
+            assert keys(Bucket(place, page=size)) == sorted(ODD)
         assert keys(Bucket(place, "night/")) == ["night/1.jpg", "night/2.jpg"]
         for number, key in enumerate(sorted(ODD)):
             assert keys(Bucket(place, page=2), after=key) == sorted(ODD)[number + 1 :]
