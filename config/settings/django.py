@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "ami.main",
     "ami.ml",
     "ami.jobs",
+    "ami.dashboard",
     "config",
 ]
 MIDDLEWARE = [
