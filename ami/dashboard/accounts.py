@@ -24,7 +24,7 @@ class LogInForm(AuthenticationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """The name of an account is its e-mail."""
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs, label_suffix="")
         self.fields["username"].label = "E-mail"
         self.fields["username"].widget = forms.EmailInput(
             attrs={"autocomplete": "username", "autofocus": True, "autocapitalize": "none"}

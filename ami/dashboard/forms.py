@@ -30,6 +30,10 @@ class BoxFilter(forms.Form):
         widget=forms.TextInput(attrs={"list": "taxa", "placeholder": "any", "autocomplete": "off"}),
     )
 
+    def __init__(self, data: Any) -> None:
+        """`data`: the query of the address."""
+        super().__init__(data, label_suffix="")
+
     def clean_taxon(self) -> Taxon | None:
         """The taxon of that name, whatever its case."""
         name = self.cleaned_data["taxon"]

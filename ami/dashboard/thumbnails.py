@@ -7,11 +7,12 @@ nothing ever goes stale. The folder may be deleted at any time.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from threading import BoundedSemaphore
+from uuid import uuid4
 
 import structlog
 from django.conf import settings
@@ -99,10 +100,12 @@ def _make(source: Path, width: int) -> bytes:
 
 def _keep(data: bytes, target: Path) -> None:
     """Store it whole or not at all; a full disk costs time, and nobody their picture."""
+    partial = target.with_name(f".{uuid4().hex}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as partial:
-            partial.write(data)
-        Path(partial.name).replace(target)
+        partial.write_bytes(data)
+        partial.replace(target)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
         logger.warning("thumbnail.not_kept", path=str(target), error=str(error))

@@ -27,6 +27,9 @@ def test_a_project_shows_its_stations_and_sets_with_counts(visit: Visit, people:
     assert cards["Some"].startswith("Some 1 capture ·")
     assert cards["All"].startswith("All 3 captures ·")
     assert {f"/sets/{some.pk}/", f"/sets/{everything.pk}/"} == set(page.links("/sets/"))
+    assert [int(link.split("/")[2]) for link in page.links("/captures/")] == [
+        capture.pk for capture in reversed(captures)
+    ]
     assert set(page.links("/stations/")) == {f"/stations/{meadow.pk}/", f"/stations/{forest.pk}/"}
 
 
@@ -65,6 +68,7 @@ def test_both_pages_cost_the_same_however_much_is_on_them(
     client = visit("member")
     with django_assert_max_num_queries(4):  # session, person, projects, captures
         assert len(read(client, "/projects/").links("/projects/")) >= 12
-    # session, person, project, stations, sets, captures of stations, of the project, of sets
-    with django_assert_max_num_queries(8):
+    # session, person, project, stations, sets, captures of stations, of the project, of sets, the newest
+    # captures, and what was found on them
+    with django_assert_max_num_queries(10):
         assert len(read(client, f"/projects/{people.project.pk}/").links("/sets/")) == 20

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from ami.dashboard.facts import Moment, moment_of
-from ami.dashboard.findings import Finding, findings_on, taxa_on
+from ami.dashboard.findings import taxa_on
 from ami.dashboard.forms import CaptureFilter
 from ami.dashboard.pages import page
-from ami.dashboard.pictures import Picture, picture_of
 from ami.dashboard.reach import find
 from ami.dashboard.scopes import Scope, scope_of_set, scope_of_station
+from ami.dashboard.tiles import tiles_of
 from ami.dashboard.walking import Page, walk
-from ami.main.models import Deployment, SourceImage, SourceImageCollection
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A capture in the grid."""
-
-    capture: SourceImage
-    picture: Picture
-    taken: Moment | None
-    finding: Finding
+from ami.main.models import Deployment, SourceImageCollection
 
 
 @page
@@ -56,12 +44,7 @@ def _grid(request: HttpRequest, form: CaptureFilter, scope: Scope, context: dict
         rows = scope.captures.select_related("deployment")
         conditions = scope.conditions + form.conditions
         shown = walk(rows, conditions, before=chosen["before"], after=chosen["after"])
-    ids = [capture.pk for capture in shown.captures]
-    findings = findings_on(ids)
-    tiles = [
-        Tile(capture, picture_of(capture), moment_of(capture), findings.get(capture.pk, Finding()))
-        for capture in shown.captures
-    ]
-    context |= {"form": form, "scope": scope, "page": shown, "tiles": tiles, "taxa": taxa_on(ids)}
+    taxa = taxa_on([capture.pk for capture in shown.captures])
+    context |= {"form": form, "scope": scope, "page": shown, "tiles": tiles_of(shown.captures), "taxa": taxa}
     context["narrowed"] = any(request.GET.get(name) for name in ("station", "show", "taxon", "score"))
     return render(request, "dashboard/captures.html", context, status=200 if form.is_valid() else 400)

@@ -8,11 +8,14 @@ from django.shortcuts import render
 from ami.dashboard import counts
 from ami.dashboard.pages import page
 from ami.dashboard.reach import find_project, projects_of
-from ami.main.models import Deployment, SourceImageCollection
+from ami.dashboard.tiles import tiles_of
+from ami.main.models import Deployment, SourceImage, SourceImageCollection
 from ami.main.related import count_of
 
 SHOWN = 500
 """Stations and sets on the page of a project."""
+NEWEST = 6
+"""Captures on top of it."""
 
 
 @page
@@ -28,7 +31,7 @@ def projects(request: HttpRequest) -> HttpResponse:
 
 @page
 def project(request: HttpRequest, pk: int) -> HttpResponse:
-    """The stations and capture sets of a project."""
+    """The stations and capture sets of a project, and its newest captures."""
     found = find_project(request, pk)
     stations = list(
         Deployment.objects.filter(project=found).select_related("research_site", "device")[: SHOWN + 1]
@@ -37,7 +40,9 @@ def project(request: HttpRequest, pk: int) -> HttpResponse:
     of_station = counts.captures_by_station([each.pk for each in stations])
     of_project = counts.captures_by_project([found.pk])[found.pk]
     of_set = counts.captures_by_set(sets, of_project)
+    newest = SourceImage.objects.filter(project=found).select_related("deployment").order_by("-pk")[:NEWEST]
     context = {
+        "tiles": tiles_of(list(newest)),
         "project": found,
         "captures": of_project,
         "stations": [{"station": each, "captures": of_station[each.pk]} for each in stations[:SHOWN]],
