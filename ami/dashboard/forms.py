@@ -22,7 +22,7 @@ class BoxFilter(forms.Form):
         min_value=0,
         max_value=1,
         label="Score at least",
-        widget=forms.NumberInput(attrs={"step": "0.05", "inputmode": "decimal", "placeholder": "any"}),
+        widget=forms.NumberInput(attrs={"step": "0.01", "inputmode": "decimal", "placeholder": "any"}),
     )
     taxon = forms.CharField(
         required=False,

@@ -40,6 +40,16 @@ def test_who_logs_in_sees_their_draft(email: str, person: User, people: People) 
     assert "Ada" in page.text
 
 
+def test_the_form_as_it_stands_on_the_page_logs_in_and_leads_on(person: User, people: People) -> None:
+    client, draft = Client(), f"/projects/{people.draft.pk}/"
+    page = read(client, f"/login/?next={draft}")
+    body = {field.attributes["name"]: field.attributes.get("value", "") for field in page.all("input")}
+    answer = client.post("/login/", body | {"username": person.email, "password": PASSWORD})
+    assert answer.headers["Location"] == draft
+    assert set(body) == {"csrfmiddlewaretoken", "username", "password", "next"}
+    assert not page.links("/login/")
+
+
 def test_without_a_place_to_go_a_log_in_leads_to_the_projects(person: User) -> None:
     answer = Client().post("/login/", {"username": person.email, "password": PASSWORD})
     assert answer.headers["Location"] == "/projects/"
