@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import structlog
 from django.conf import settings
+from django.db import connection
 from PIL import Image
 
 from ami.base.errors import AmiError
@@ -60,6 +61,8 @@ def thumbnail_of(capture: SourceImage, width: int) -> bytes:
         return kept.read_bytes()
     except OSError:
         pass
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()  # who waits here keeps no place in the pool from others
     with _at_once:
         data = _make(source, width)
     _keep(data, kept)

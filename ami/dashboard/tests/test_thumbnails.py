@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from PIL import Image
 from pytest_django.fixtures import Settings
 
@@ -178,3 +179,20 @@ def test_what_exif_says_of_turning_is_not_heeded_for_boxes_know_nothing_of_it(
     with Image.open(BytesIO(answer.content)) as small:
         assert small.size == (320, 240)
         assert 0x0112 not in small.getexif()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_for_a_thumbnail_keeps_no_database_connection(
+    media: Path, visit: Visit, station: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = stored(station, media, image_bytes())
+    held: list[bool] = []
+    make = thumbnails._make
+
+    def watched(source: Path, width: int) -> bytes:
+        held.append(connection.connection is not None)
+        return make(source, width)
+
+    monkeypatch.setattr(thumbnails, "_make", watched)
+    assert visit("anonymous").get(address(capture)).status_code == 200
+    assert held == [False]
