@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Max, Min, Q, QuerySet
 
+from ami.dashboard.scopes import Scope
 from ami.main.models import SourceImage
 
 PAGE = 48
@@ -28,30 +29,19 @@ class Page:
     """How many captures were looked at, where the page may have more room than was found in them."""
 
 
-def walk(
-    scope: QuerySet[SourceImage],
-    conditions: list[Q],
-    *,
-    before: int | None = None,
-    after: int | None = None,
-) -> Page:
-    """The page of those captures of `scope` that meet the conditions: the newest, or next to an id.
+def walk(scope: Scope, conditions: list[Q], *, before: int | None = None, after: int | None = None) -> Page:
+    """The page of those captures that meet the conditions: the newest, or next to an id.
 
-    `scope` is what an index can walk through; conditions are tried on `WINDOW` captures at most.
+    Conditions are tried on `WINDOW` captures at most.
     """
     upwards = after is not None
-    rows = scope.order_by("pk" if upwards else "-pk")
-    if after is not None:
-        rows = rows.filter(pk__gt=after)
-    elif before is not None:
-        rows = rows.filter(pk__lt=before)
-    edge = None
-    if conditions:
-        edge = _edge(rows, upwards)
-        rows = rows.filter(*conditions)
+    above, below = after, None if upwards else before
+    conditions = scope.conditions + conditions
+    edge = _edge(_ordered(scope.between(above, below), upwards), upwards) if conditions else None
     if edge is not None:
-        rows = rows.filter(pk__lte=edge) if upwards else rows.filter(pk__gte=edge)
-    found = list(rows[: PAGE + 1])
+        above, below = (above, edge + 1) if upwards else (edge - 1, below)
+    rows = scope.between(above, below).filter(*conditions).select_related("deployment")
+    found = list(_ordered(rows, upwards)[: PAGE + 1])
     shown = found[:PAGE]
     looked_at = WINDOW if edge is not None and len(shown) < PAGE else None
     ahead = shown[-1].pk if len(found) > PAGE else edge
@@ -62,6 +52,10 @@ def walk(
     return Page(shown, newer=behind, older=ahead, looked_at=looked_at)
 
 
+def _ordered(rows: QuerySet[SourceImage], upwards: bool) -> QuerySet[SourceImage]:
+    return rows.order_by("pk" if upwards else "-pk")
+
+
 def _edge(rows: QuerySet[SourceImage], upwards: bool) -> int | None:
     """The id at which a window full of captures ends; None if there are fewer."""
     last = Max("pk") if upwards else Min("pk")
@@ -69,10 +63,10 @@ def _edge(rows: QuerySet[SourceImage], upwards: bool) -> int | None:
     return seen["last"] if seen["n"] == WINDOW else None
 
 
-def neighbours(scope: QuerySet[SourceImage], capture: SourceImage) -> tuple[int | None, int | None]:
+def neighbours(scope: Scope, capture: SourceImage) -> tuple[int | None, int | None]:
     """The captures before and after one, by the time of taking; those without a time by their id."""
     at, key = capture.timestamp, capture.pk
-    ids = scope.values_list("pk", flat=True)
+    ids = scope.between(None, None).values_list("pk", flat=True)
     if at is None:
         ids = ids.filter(timestamp=None)
         return ids.filter(pk__lt=key).order_by("-pk").first(), ids.filter(pk__gt=key).order_by("pk").first()

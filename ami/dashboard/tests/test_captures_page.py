@@ -98,6 +98,18 @@ def test_no_page_counts_or_skips_what_it_does_not_show(
             assert "LIMIT" in sql
 
 
+def test_in_a_chosen_set_the_members_are_read_from_where_the_page_begins(
+    visit: Visit, station: Deployment
+) -> None:
+    captures = fill(station, 3)
+    chosen = make_capture_set(station.project, *captures)
+    with CaptureQueriesContext(connection) as queries:
+        page = read(visit("anonymous"), f"/sets/{chosen.pk}/?before={captures[1].pk}")
+    assert shown(page) == [captures[0].pk]
+    (sql,) = [each["sql"] for each in queries if "sourceimagecollection_images" in each["sql"]]
+    assert f'"sourceimage_id" < {captures[1].pk}' in sql
+
+
 @pytest.mark.usefixtures("small_pages")
 def test_a_rare_find_is_looked_for_a_window_at_a_time(
     visit: Visit, station: Deployment, full: SourceImageCollection

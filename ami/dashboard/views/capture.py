@@ -24,7 +24,7 @@ def capture(request: HttpRequest, pk: int) -> HttpResponse:
     form = BoxFilter(request.GET)
     boxes, more = boxes_on(found, form.names) if form.is_valid() else ([], False)
     scope = _scope(request, found)
-    earlier, later = neighbours(scope.captures, found) if scope else (None, None)
+    earlier, later = neighbours(scope, found) if scope else (None, None)
     context = {
         "capture": found,
         "picture": picture_of(found),

@@ -41,9 +41,7 @@ def _grid(request: HttpRequest, form: CaptureFilter, scope: Scope, context: dict
     shown = Page([])
     if form.is_valid():
         chosen = form.cleaned_data
-        rows = scope.captures.select_related("deployment")
-        conditions = scope.conditions + form.conditions
-        shown = walk(rows, conditions, before=chosen["before"], after=chosen["after"])
+        shown = walk(scope, form.conditions, before=chosen["before"], after=chosen["after"])
     taxa = taxa_on([capture.pk for capture in shown.captures])
     context |= {"form": form, "scope": scope, "page": shown, "tiles": tiles_of(shown.captures), "taxa": taxa}
     context["narrowed"] = any(request.GET.get(name) for name in ("station", "show", "taxon", "score"))
