@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "ami.base.api.middleware.SlashlessPostMiddleware",
     "ami.base.api.middleware.ChunkedBodyMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "ami.dashboard.short_forms.ShortFormMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
