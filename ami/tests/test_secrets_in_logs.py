@@ -26,6 +26,7 @@ SCENES = [
     requests.tokens_and_keys,
     requests.passwords,
     requests.keys_in_the_admin,
+    requests.keys_of_buckets,
     requests.links,
     requests.unforeseen_errors,
     requests.push_services,

@@ -1,6 +1,6 @@
 """Signatures of S3 requests (AWS Signature Version 4), computed here, without a call.
 
-Why not a client library: docs/adr/0012. The tests compare every byte with what botocore computes.
+Why not a client library: docs/adr/0013. The tests compare every byte with what botocore computes.
 """
 
 from __future__ import annotations

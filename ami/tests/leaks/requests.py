@@ -7,6 +7,7 @@ from typing import Any
 from django.test import Client, TestCase
 
 from ami.base.tests.servers import http_service
+from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.ml.tests.factories import make_service
 from ami.tests.leaks.scene import CLOSED, HOST, Scene, caller
@@ -46,6 +47,24 @@ def passwords(it: Scene) -> list[str]:
     assert added.status_code == 302
     caller(f"Token {token}").post("/api/v2/users/", {"email": "?", "password": wrong})
     return ["/api/v2/auth/token/login/", "/admin/users/user/add/", "'object_repr': 'New'"]
+
+
+def keys_of_buckets(it: Scene) -> list[str]:
+    """Keys of a bucket that are stored, tried out, used by a job, and refused for their place."""
+    it.settings.OUTGOING_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    client, project = it.tenants.clients["superuser"], it.tenants.project
+    access, secret = it.secret(), it.secret()
+    keys = {"access_key": access, "secret_key": secret}
+    body = {"name": "Leaky", "project": project.pk, "bucket": "traps", "endpoint_url": f"http://{CLOSED}"}
+    made = client.post("/api/v2/storage/", body | keys).json()
+    client.post("/api/v2/storage/", body | keys | {"bucket": "a/b"})
+    client.post(f"/api/v2/storage/{made['id']}/test/", {})
+    station = f"/api/v2/deployments/{it.tenants.deployment.pk}/"
+    client.patch(station, {"data_source_id": made["id"]})
+    job = client.post(f"{station}sync/").json()["job_id"]
+    it.background.dispatch(job)
+    dispatch_job(job)
+    return ["/api/v2/storage/", "No connection to 127.0.0.1:9 could be made."]
 
 
 def keys_in_the_admin(it: Scene) -> list[str]:

@@ -158,7 +158,8 @@ def test_a_job_of_another_type_can_be_created(lab: Lab) -> None:
     }
     shown = lab.post(JOBS, sent).json()
     assert shown["job_type"] == {"name": "Data storage sync", "key": "data_storage_sync"}
-    assert (shown["dispatch_mode"], shown["progress"]["stages"]) == ("internal", [])
+    stages = [stage["key"] for stage in shown["progress"]["stages"]]
+    assert (shown["dispatch_mode"], stages) == ("internal", ["data_storage_sync", "regroup_sessions"])
 
 
 def test_without_pull_workers_in_the_project_a_job_is_for_push_services(lab: Lab) -> None:
