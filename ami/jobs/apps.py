@@ -54,6 +54,6 @@ def _let_go_of_captures(sender: type[Any], keys: Sequence[int], **_: Any) -> Non
 
 
 def _let_go_of_files(instance: Any, **_: Any) -> None:
-    from ami.jobs.exports.create import forget_files  # noqa: PLC0415
+    from ami.jobs.exports.storage import remove_after_commit  # noqa: PLC0415
 
-    forget_files(instance)
+    remove_after_commit(instance)

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import transaction
 
-from ami.jobs.exports import storage
 from ami.jobs.exports.scope import check_filters, make_scope
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.lifecycle.delete import delete_job
@@ -53,14 +52,3 @@ def delete_export(export: DataExport) -> None:
     if job is not None:
         delete_job(job)
     DataExport.objects.filter(pk=export.pk).delete()
-
-
-def forget_files(export: DataExport) -> None:
-    """An export was deleted, by whatever way: once that is sure, its files go, too."""
-    key, name = export.pk, export.file
-
-    def remove() -> None:
-        storage.remove(name)
-        storage.remove_unfinished(key)
-
-    transaction.on_commit(remove)

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.text import slugify
 
 from ami.jobs.models import DataExport
@@ -63,6 +64,18 @@ def remove_unfinished(export_id: int, *, but_run: int | None = None) -> None:
     for folder in (_root() / _UNFINISHED).glob(f"{export_id}-*"):
         if but_run is None or folder.name != f"{export_id}-{but_run}":
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_after_commit(export: DataExport, *names: str) -> None:
+    """Remove the file of an export, those of these names, and what is unfinished; once that is sure."""
+    key, all_names = export.pk, {export.file, *names}
+
+    def remove_all() -> None:
+        remove_unfinished(key)
+        for name in all_names:
+            remove(name)
+
+    transaction.on_commit(remove_all)
 
 
 def _root() -> Path:

@@ -52,3 +52,8 @@ class DataExport(TimestampedModel):
     def filename(self) -> str:
         """What the file is called when somebody downloads it."""
         return PurePosixPath(self.file).name
+
+    @property
+    def signed_subject(self) -> str:
+        """What the signature of a link to its file is about."""
+        return f"export:{self.pk}"

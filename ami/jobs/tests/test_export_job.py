@@ -45,7 +45,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "CAPTURES_AT_ONCE", 2)
 
 
-def new_export(world: World, export_format: str = "jsonl", **filters: int) -> DataExport:
+def new_export(world: World, export_format: str = "jsonl", **filters: Any) -> DataExport:
     """An export whose job is on its way."""
     return create_export(
         project=world.project, export_format=export_format, filters=filters, user=None, base_url="https://ami"
@@ -176,7 +176,7 @@ def test_a_set_holds_its_captures_and_a_full_set_those_of_the_project(light_worl
     chosen = light_world.capture_set(captures[1:])
     everything = make_capture_set(light_world.project, method="full")
 
-    def exported(**filters: int) -> list[int]:
+    def exported(**filters: Any) -> list[int]:
         return [line["capture_id"] for line in lines_of(finished(new_export(light_world, **filters)))]
 
     assert exported(collection_id=chosen.pk) == [capture.pk for capture in captures[1:]]
@@ -253,12 +253,12 @@ def test_a_slice_that_dies_anywhere_doubles_and_loses_nothing(
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_file_that_is_gone_fails_the_job_and_says_why_and_a_retry_begins_anew(
-    light_world: World, media: Path
+    world: World, media: Path
 ) -> None:
-    found = Findings(light_world)
-    for capture in light_world.captures(4):
+    found = Findings(world)
+    for capture in world.captures(4):
         found.nothing(capture)
-    export = new_export(light_world)
+    export = new_export(world)
 
     def lose_it() -> None:
         storage.remove_unfinished(export.pk)
@@ -349,14 +349,15 @@ def test_sets_and_jobs_of_other_projects_do_not_exist(light_world: World) -> Non
     elsewhere = make_project()
     capture_set, job = make_capture_set(elsewhere), light_world.job()
     Job.objects.filter(pk=job.pk).update(project=elsewhere)
-    for filters in ({"collection_id": capture_set.pk}, {"job_id": job.pk}):
+    strangers: list[dict[str, Any]] = [{"collection_id": capture_set.pk}, {"job_id": job.pk}]
+    for filters in strangers:
         with pytest.raises(InvalidInput, match="The project has no"):
             new_export(light_world, **filters)
 
 
-def test_a_set_that_is_deleted_on_the_way_fails_the_job(light_world: World, media: Path) -> None:
-    capture_set = light_world.capture_set(light_world.captures(1))
-    export = new_export(light_world, collection_id=capture_set.pk)
+def test_a_set_that_is_deleted_on_the_way_fails_the_job(world: World, media: Path) -> None:
+    capture_set = world.capture_set(world.captures(1))
+    export = new_export(world, collection_id=capture_set.pk)
     key = capture_set.pk
     capture_set.delete()
     dispatch_job(export.job.pk)

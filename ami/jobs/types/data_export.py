@@ -78,10 +78,8 @@ class DataExportKind:
         export = DataExport.objects.filter(job=job.pk).first()
         if export is None or job.status not in (JobState.REVOKED, JobState.FAILURE):
             return
-        storage.remove_unfinished(export.pk)
-        for name in {export.file, str(job.work.get("cursor", {}).get("name", ""))}:
-            storage.remove(name)
         DataExport.objects.filter(pk=export.pk).update(file="", size=0)
+        storage.remove_after_commit(export, str(job.work.get("cursor", {}).get("name", "")))
 
 
 def _export_of(job: Job) -> DataExport:
