@@ -253,7 +253,8 @@ def assert_keeps_secrets(tenants: Tenants, route: Route, who: str, content: str,
 
 def content_of(answer: Any) -> str:
     """The body, in text."""
-    return "" if answer.streaming else answer.content.decode()
+    content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    return str(content.decode())
 
 
 def test_the_admin_site_knows_only_sessions_of_the_staff(background: OnDemandDispatcher) -> None:
