@@ -50,7 +50,7 @@ def body_of(answer: Any) -> bytes:
 
 def test_an_export_is_asked_for_watched_and_downloaded(lab: Lab) -> None:
     Findings(lab.world).box(lab.world.captures(1)[0], names=["moth"])
-    capture_set = lab.world.capture_set(lab.world.project.captures.all())
+    capture_set = lab.world.capture_set(list(lab.world.project.captures.all()))
     answer = ask(lab, filters={"collection_id": capture_set.pk})
     assert answer.status_code == 201
     new = answer.json()
