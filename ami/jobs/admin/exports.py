@@ -138,7 +138,7 @@ def _export_jobs(export_format: ExportFormat) -> Callable[..., None]:
             else:
                 made += 1
         address = reverse("admin:jobs_dataexport_changelist")
-        messages.info(request, format_html('{} exports began; <a href="{}">see them</a>.', made, address))
+        messages.info(request, format_html('Exports began: {}. <a href="{}">See them</a>.', made, address))
 
     export_jobs.__name__ = f"export_jobs_as_{export_format.value}"
     return export_jobs

@@ -117,4 +117,4 @@ def _nothing(total: Total) -> str:
 
 
 def _table(part: Part, columns: tuple[str, ...]) -> csv.DictWriter[str]:
-    return csv.DictWriter(TextPart(part), columns, lineterminator="\n")
+    return csv.DictWriter(TextPart(part), columns, extrasaction="ignore", lineterminator="\n")

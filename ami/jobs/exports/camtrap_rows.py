@@ -116,6 +116,7 @@ def media_row(capture: Capture, base_url: str, taken: str) -> Row:
 
 def observation_row(capture: Capture, found: Found, taken: str) -> Row:
     """A row of observations.csv: a name for a box, a box without a name, or nothing found."""
+    box = {} if found.is_blank else normalised_box(capture, found)
     row: Row = {
         "observationID": _observation_id(found),
         "deploymentID": capture.station_id,
@@ -126,11 +127,11 @@ def observation_row(capture: Capture, found: Found, taken: str) -> Row:
         "observationType": _type(found),
         "classificationMethod": "machine",
         "classifiedBy": f"{found.detector} v{found.detector_version}",
-        "observationTags": " | ".join(_tags(capture, found)),
+        "observationTags": " | ".join(_tags(found, in_pixels=not box)),
     }
     judged_at = found.detected_at
     if not found.is_blank:
-        row |= {"count": 1, **normalised_box(capture, found)}
+        row |= {"count": 1, **box}
     if found.classification_id is not None:
         row["scientificName"] = found.label
         row["classifiedBy"] = f"{found.classifier} v{found.classifier_version}"
@@ -170,12 +171,12 @@ def _type(found: Found) -> str:
     return "unclassified" if found.classification_id is None else "animal"
 
 
-def _tags(capture: Capture, found: Found) -> Iterator[str]:
+def _tags(found: Found, *, in_pixels: bool) -> Iterator[str]:
     """Where it comes from, as `key:value`: what the standard has no columns for."""
     if not found.is_blank:
         yield f"detection:{found.detection_id}"
         yield f"detector:{_word(found.detector)} v{found.detector_version}"
-        if not normalised_box(capture, found):
+        if in_pixels:
             yield f"boxInPixels:{found.x1:g},{found.y1:g},{found.x2:g},{found.y2:g}"
     if found.rank:
         yield f"taxonRank:{_word(found.rank)}"

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Self
 
 from ami.base.errors import InvalidInput, TemporarilyUnavailable
 
-_BUFFER = 1024 * 1024
+_BUFFER = 256 * 1024
 _LOCK = "lock"
 
 
@@ -37,7 +37,7 @@ class Part:
     def __init__(self, path: Path, written: Written, *, deflate: bool) -> None:
         """Open it, and cut it off where the last commit left it. Raises InvalidInput if it is shorter."""
         self.written = written
-        self._file: BinaryIO = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o640), "r+b", _BUFFER)
+        self._file: BinaryIO = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o640), "r+b")
         if os.fstat(self._file.fileno()).st_size < written.size:
             self._file.close()
             raise InvalidInput(
@@ -48,18 +48,26 @@ class Part:
         self._file.seek(written.size)
         # Blocks of deflate may follow each other, whoever made them: each step is a few.
         self._deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS) if deflate else None
+        self._waiting = bytearray()
 
     def write(self, data: bytes) -> None:
         """Add to it."""
+        self._waiting += data
+        if len(self._waiting) >= _BUFFER:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        data = bytes(self._waiting)
+        self._waiting.clear()
         self.written.raw_size += len(data)
-        if self._deflate is None:
-            self._file.write(data)
-            return
-        self.written.crc = zlib.crc32(data, self.written.crc)
-        self._file.write(self._deflate.compress(data))
+        if self._deflate is not None:
+            self.written.crc = zlib.crc32(data, self.written.crc)
+            data = self._deflate.compress(data)
+        self._file.write(data)
 
     def settle(self, *, last: bool = False) -> None:
         """Have everything on the disk; after the `last` time nothing may follow."""
+        self._write_waiting()
         if self._deflate is not None:
             self._file.write(self._deflate.flush(zlib.Z_FINISH if last else zlib.Z_FULL_FLUSH))
         self._file.flush()

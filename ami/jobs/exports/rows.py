@@ -21,7 +21,7 @@ from ami.base.database import execute, one_view, rows
 from ami.jobs.exports.scope import Scope
 
 CAPTURES_AT_ONCE = 500
-DETECTIONS_AT_ONCE = 20_000
+DETECTIONS_AT_ONCE = 10_000
 """A step is over when it has so many, give or take a capture."""
 FETCHED_AT_ONCE = 2_000
 
