@@ -25,10 +25,9 @@ DETECTIONS_AT_ONCE = 10_000
 """A step is over when it has so many, give or take a capture."""
 FETCHED_AT_ONCE = 2_000
 
-_IN_ORDER = (
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off"
-)
-"""Captures and what was found on them are looked up by index, also before Postgres has counted them."""
+_BY_INDEX = """SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;
+SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"""
+"""What belongs to a chunk is looked up by index: other joins read a table from its beginning, each time."""
 
 
 class Capture(NamedTuple):
@@ -67,8 +66,6 @@ class Found(NamedTuple):
     detected_at: datetime | None
     job_id: int | None
     pipeline: str
-    detector: str
-    detector_version: int
     classification_id: int | None
     label: str
     rank: str
@@ -77,6 +74,8 @@ class Found(NamedTuple):
     score: float | None
     terminal: bool | None
     classified_at: datetime | None
+    detector: str
+    detector_version: int | None
     classifier: str
     classifier_version: int | None
 
@@ -127,28 +126,29 @@ ORDER BY c.id
 
 _FOUND = """
 SELECT d.source_image_id, d.id, d.x1, d.y1, d.x2, d.y2, d.detection_time, d.job_id, COALESCE(p.slug, ''),
-    detector.key, detector.version, n.id, COALESCE(t.name, ''), COALESCE(t.rank, ''), t.id, t.gbif_key,
-    n.score, n.terminal, n.timestamp, COALESCE(namer.key, ''), namer.version
+    n.id, COALESCE(t.name, ''), COALESCE(t.rank, ''), t.id, t.gbif_key, n.score, n.terminal, n.timestamp,
+    d.detection_algorithm_id, n.algorithm_id
 FROM ml_detection d
-JOIN ml_algorithm detector ON detector.id = d.detection_algorithm_id
 LEFT JOIN jobs_job j ON j.id = d.job_id
 LEFT JOIN ml_pipeline p ON p.id = j.pipeline_id
 LEFT JOIN ml_classification n ON n.detection_id = d.id AND d.x1 IS NOT NULL
     AND (%(algorithms)s::bigint[] IS NULL OR n.algorithm_id = ANY(%(algorithms)s::bigint[]))
-LEFT JOIN ml_algorithm namer ON namer.id = n.algorithm_id
 LEFT JOIN main_taxon t ON t.id = n.taxon_id
 WHERE d.source_image_id = ANY(%(captures)s::bigint[])
     AND (%(algorithms)s::bigint[] IS NULL OR d.detection_algorithm_id = ANY(%(algorithms)s::bigint[]))
-    AND (d.x1 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM ml_detection box WHERE box.x1 IS NOT NULL
-        AND box.source_image_id = d.source_image_id
-        AND box.detection_algorithm_id = d.detection_algorithm_id))
+    AND (d.x1 IS NOT NULL OR (SELECT max(box.x1) FROM ml_detection box
+        WHERE box.source_image_id = d.source_image_id
+        AND box.detection_algorithm_id = d.detection_algorithm_id) IS NULL)
 ORDER BY d.source_image_id, d.id, n.id
 """
 
 
+_ALGORITHMS = "SELECT id, key, version FROM ml_algorithm"
+
+
 def read_chunk(scope: Scope, after: int, upto: int) -> Chunk | None:
     """The next captures after an id and up to another; None when there are none. Call inside `one_view`."""
-    execute(_IN_ORDER)
+    execute(_BY_INDEX)
     sql = _CAPTURES.format(scope=scope.sql)
     parameters = {"after": after, "upto": upto, "chunk": CAPTURES_AT_ONCE}
     captures = [Capture(*row) for row in rows(sql, scope.parameters | parameters)]
@@ -168,11 +168,19 @@ def _enough(captures: list[Capture]) -> int:
 
 
 def _found(capture_ids: list[int], algorithms: list[int] | None) -> Iterator[Found]:
+    known = _algorithms()
     cursor: Any = connection.chunked_cursor()
     with cursor:
         cursor.execute(_FOUND, {"captures": capture_ids, "algorithms": algorithms})
         while fetched := cursor.fetchmany(FETCHED_AT_ONCE):
-            yield from map(Found._make, fetched)
+            for *row, detector, namer in fetched:
+                yield Found(*row, *known[detector], *known[namer])
+
+
+def _algorithms() -> dict[int | None, tuple[str, int | None]]:
+    """Key and version of every algorithm, and nothing for none: few, and a join would lead astray."""
+    nothing: dict[int | None, tuple[str, int | None]] = {None: ("", None)}
+    return nothing | {key: (name, version) for key, name, version in rows(_ALGORITHMS)}
 
 
 @lru_cache(maxsize=1024)

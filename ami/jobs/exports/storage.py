@@ -59,19 +59,20 @@ def remove(name: str) -> None:
         shutil.rmtree((Path(settings.MEDIA_ROOT) / name).parent, ignore_errors=True)
 
 
-def remove_unfinished(export_id: int, *, but_run: int | None = None) -> None:
-    """Remove what runs of an export left behind; all of them, or all but one."""
+def remove_unfinished(export_id: int, upto_run: int | None = None) -> None:
+    """Remove what runs of an export left behind: all of them, or those up to one; later ones may write."""
     for folder in (_root() / _UNFINISHED).glob(f"{export_id}-*"):
-        if but_run is None or folder.name != f"{export_id}-{but_run}":
+        run = int(folder.name.partition("-")[2])
+        if upto_run is None or run <= upto_run:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_after_commit(export: DataExport, *names: str) -> None:
+def remove_after_commit(export: DataExport, *names: str, upto_run: int | None = None) -> None:
     """Remove the file of an export, those of these names, and what is unfinished; once that is sure."""
     key, all_names = export.pk, {export.file, *names}
 
     def remove_all() -> None:
-        remove_unfinished(key)
+        remove_unfinished(key, upto_run)
         for name in all_names:
             remove(name)
 

@@ -59,7 +59,7 @@ class DataExportKind:
         folder = storage.unfinished_folder(export.pk, work.claim.run)
         try:
             if not work.cursor:
-                storage.remove_unfinished(export.pk, but_run=work.claim.run)
+                storage.remove_unfinished(export.pk, work.claim.run - 1)
             with alone_in(folder):
                 if not work.cursor:
                     _begin(work, export)
@@ -79,7 +79,8 @@ class DataExportKind:
         if export is None or job.status not in (JobState.REVOKED, JobState.FAILURE):
             return
         DataExport.objects.filter(pk=export.pk).update(file="", size=0)
-        storage.remove_after_commit(export, str(job.work.get("cursor", {}).get("name", "")))
+        name = str(job.work.get("cursor", {}).get("name", ""))
+        storage.remove_after_commit(export, name, upto_run=job.run)
 
 
 def _export_of(job: Job) -> DataExport:
@@ -170,7 +171,7 @@ def _finish(work: Work, export: DataExport) -> None:
             file=cursor["name"], size=size, rows_written=cursor["rows"]
         )
         work.report("uploading_snapshot", 1.0, file_url=address)
-    storage.remove_unfinished(export.pk)
+    storage.remove_unfinished(export.pk, work.claim.run)
     _tell(work.job.pk, total)
 
 
@@ -190,4 +191,4 @@ def _tell(job_id: int, total: Total) -> None:
 def _abandon_unless_others_go_on(work: Work, export: DataExport) -> None:
     """Who lost a claim because the job ended tidies up; where the run goes on, the files are another's."""
     if not Job.objects.filter(pk=work.job.pk, run=work.claim.run, status__in=RUNNING).exists():
-        storage.remove_unfinished(export.pk)
+        storage.remove_unfinished(export.pk, work.claim.run)
