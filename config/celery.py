@@ -10,6 +10,7 @@ from celery.signals import setup_logging, worker_init, worker_process_shutdown
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from ami.jobs.acknowledging import keep_places
 from ami.taskqueue import shutdown
 from config.checks import refuse_nonsense
 
@@ -21,6 +22,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf["CELERY_DB_REUSE_MAX"] = settings.CELERY_DB_REUSE_MAX
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
+keep_places()
 
 
 @setup_logging.connect

@@ -51,6 +51,16 @@ def check_times(**_: Any) -> list[CheckMessage]:
                 id="ami.E003",
             )
         )
+    pushing = settings.DISPATCH_SLICE_SECONDS + settings.PUSH_REQUEST_SECONDS
+    if pushing > settings.CELERY_TASK_SOFT_TIME_LIMIT:
+        found.append(
+            Error(
+                f"A slice of pushing may take {pushing:g} s, but Celery ends a task after "
+                f"{settings.CELERY_TASK_SOFT_TIME_LIMIT} s.",
+                hint="Lower PUSH_REQUEST_SECONDS, or DISPATCH_SLICE_SECONDS with it.",
+                id="ami.E007",
+            )
+        )
     visibility = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
     if visibility <= settings.CELERY_TASK_TIME_LIMIT:
         found.append(

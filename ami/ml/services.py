@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import structlog
+from django.db.models import QuerySet
 
 from ami.base import clock
 from ami.base.errors import InvalidInput
@@ -55,7 +56,12 @@ def check_push_services() -> int:
 
     Each gets `QUICK_SECONDS`: one that is silent keeps no other waiting. Safe to run twice.
     """
-    asked = list(ProcessingService.objects.pushed_to().order_by("pk"))
+    return check_these(ProcessingService.objects.pushed_to())
+
+
+def check_these(services: QuerySet[ProcessingService]) -> int:
+    """Ask these push services, likewise."""
+    asked = list(services.order_by("pk"))
     endpoints = [_endpoint_of(service) for service in asked]
     with ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="ask-services") as pool:
         answers = pool.map(lambda endpoint: _look(endpoint, QUICK_SECONDS), endpoints)
@@ -79,6 +85,11 @@ def register_offered(
     offered = ask_info(endpoint).pipelines
     _note(service, endpoint, last_seen=clock.now(), last_seen_live=True)
     return register_pipelines(project=project, service=service, pipelines=offered), offered
+
+
+def note_away(service: ProcessingService, endpoint: str) -> None:
+    """A service that did not answer at this address counts as gone until it is seen again."""
+    _note(service, endpoint, last_seen_live=False)
 
 
 def _look(endpoint: str, seconds: float = 8) -> Readiness | OutgoingError:

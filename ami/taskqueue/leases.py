@@ -29,14 +29,17 @@ _PERSON = b"ami.lease"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on one image of a job: who holds it, in which run and attempt, by which delivery."""
+    """The right to work on one image of a job: who holds it, in which run and attempt, by which delivery.
+
+    `delivery` is None for an image that was never in the queue, because it is pushed to a service.
+    """
 
     job_id: int
     run: int
     image_id: int
     attempt: int
     holder: str
-    delivery: DeliveryRef
+    delivery: DeliveryRef | None
 
 
 class LeaseSigner:
@@ -77,6 +80,8 @@ def _mac(hasher: blake2b, record: bytes) -> bytes:
 
 def _pack(lease: Lease) -> bytes:
     ref = lease.delivery
+    if ref is None:
+        raise ValueError("A lease without a delivery has no token: nobody sends it back.")
     holder = lease.holder.encode()
     if lease.job_id != ref.job_id:
         raise ValueError("A lease and its delivery must be of the same job.")

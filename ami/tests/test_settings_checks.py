@@ -44,6 +44,7 @@ def test_a_secret_with_a_problem_is_not_shown(monkeypatch: pytest.MonkeyPatch) -
     [
         ({"NATS_TASK_TTR": 1.0, "NATS_OPERATION_TIMEOUT": 1.0}, ["ami.E002"]),
         ({"NATS_TASK_TTR": 300.0, "NATS_MAX_DELIVER": 3, "MEDIA_LINK_SECONDS": 900}, ["ami.E003"]),
+        ({"PUSH_REQUEST_SECONDS": 60.0}, ["ami.E007"]),
         ({"CELERY_BROKER_TRANSPORT_OPTIONS": {"visibility_timeout": 120}}, ["ami.W001"]),
         ({"NATS_TASK_TTR": 2.0, "NATS_OPERATION_TIMEOUT": 1.0}, []),
     ],

@@ -1,4 +1,4 @@
-"""The command `ami-worker`: register pipelines, run a worker, try a pipeline on files."""
+"""The command `ami-worker`: register pipelines, run a worker, serve in push mode, try a pipeline on files."""
 
 from __future__ import annotations
 
@@ -24,9 +24,14 @@ from ami.worker.masking import MaskingFormatter
 from ami.worker.pipeline import Found, LoadedImage, Pipeline
 from ami.worker.results import success
 from ami.worker.runner import DEFAULT_BATCH_SIZE, GRACE_SECONDS, Worker
+from ami.worker.serve import NAME as SERVICE_NAME
+from ami.worker.serve import PushService
+from ami.worker.serve import serve as bind
 from ami.worker.signals import stopped_by_signals
 
 logger = logging.getLogger("ami.worker")
+
+SERVICE_PORT = 2000
 
 DRAWING_SIDE = 2000
 """Long side of a drawing in pixels: enough for the screen, small enough to mail."""
@@ -102,6 +107,27 @@ def run(options: argparse.Namespace) -> int:
         *(totals.images, totals.detections, totals.failed, totals.dropped, totals.not_delivered),
     )
     return 1 if totals.not_delivered else 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Offer the pipelines in push mode until a signal says stop."""
+    stop = threading.Event()
+    service = PushService(_pipelines(options), name=options.service_name)
+    try:
+        server = bind(service, options.host, options.port)
+    except OSError as error:
+        raise WorkerError(
+            f"Cannot listen on {options.host}:{options.port} ({error.strerror}); choose another --port."
+        ) from error
+    with stopped_by_signals(stop), server:
+        threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+        logger.info("service starts address=http://%s:%d", *server.server_address[:2])
+        service.set_up()
+        logger.info("service is ready pipelines=%s", ",".join(one.slug for one in service.pipelines))
+        stop.wait()
+        server.shutdown()
+    service.downloader.close()
+    return 0
 
 
 def process(options: argparse.Namespace) -> int:
@@ -205,6 +231,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_server(add)
     _add_common(add)
     add.set_defaults(command=run)
+
+    add = commands.add_parser("serve", help="offer pipelines in push mode, over HTTP and without a login")
+    add.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add.add_argument("--port", type=int, default=SERVICE_PORT, help="port to listen on (%(default)s)")
+    add.add_argument("--service-name", default=SERVICE_NAME, help="as it calls itself (%(default)s)")
+    _add_common(add)
+    add.set_defaults(command=serve)
 
     add = commands.add_parser("process", help="run a pipeline on local files, without a server")
     add.add_argument("files", nargs="+", type=Path, help="photographs")

@@ -69,6 +69,23 @@ LONG_POLL_MAX_WAITERS = declare.integer(
 SUGGESTED_BATCH_SIZE = declare.integer(
     "SUGGESTED_BATCH_SIZE", 16, "Images that a worker without an opinion is told to take at once.", minimum=1
 )
+PUSH_BATCH_SIZE = declare.integer(
+    "PUSH_BATCH_SIZE",
+    8,
+    "Images of one request to a push service, where the pipeline's settings do not say.",
+    minimum=1,
+    maximum=1_000,
+)
+PUSH_REQUESTS_AT_ONCE = declare.integer(
+    "PUSH_REQUESTS_AT_ONCE", 4, "Requests of one job to push services at once.", minimum=1, maximum=64
+)
+PUSH_REQUEST_SECONDS = declare.decimal(
+    "PUSH_REQUEST_SECONDS",
+    45.0,
+    "How long a push service has for one request; with the slice it must stay below Celery's time limit.",
+    minimum=0.1,
+    maximum=100,
+)
 TURN_PORTION = declare.integer(
     "TURN_PORTION",
     1,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from django.conf import settings
 
-from ami.base.outgoing.errors import AddressRefused, ServiceUnreachable
+from ami.base.outgoing.errors import AddressRefused, NotConnected
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -79,7 +79,7 @@ def check_url(url: str) -> None:
     target = target_of(url)
     try:
         numeric = _look_up(target, socket.AI_NUMERICHOST)
-    except ServiceUnreachable:
+    except NotConnected:
         return  # it is a name
     _permitted(target, numeric)
 
@@ -87,7 +87,7 @@ def check_url(url: str) -> None:
 def permitted_addresses(target: Target) -> list[Address]:
     """The addresses of the target that may be called, in the order of the resolver, after one look-up.
 
-    Raises AddressRefused if there are only others, ServiceUnreachable if there are none at all.
+    Raises AddressRefused if there are only others, NotConnected if there are none at all.
     """
     return _permitted(target, _look_up(target))
 
@@ -98,7 +98,7 @@ def _look_up(target: Target, flags: int = 0) -> list[Address]:
             target.host, target.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=flags
         )
     except OSError as error:
-        raise ServiceUnreachable(f"Nobody knows where {target.host} is; is the name right?") from error
+        raise NotConnected(f"Nobody knows where {target.host} is; is the name right?") from error
     except (UnicodeError, OverflowError) as error:  # a label that is empty or too long; a port out of range
         raise AddressRefused(f"{target.netloc[:_SHOWN]} does not name a host that can be called.") from error
     return list(dict.fromkeys(_plain(ip_address(entry[4][0])) for entry in found))

@@ -31,6 +31,10 @@ class ServiceUnreachable(OutgoingError):
     code = "service_unreachable"
 
 
+class NotConnected(ServiceUnreachable):
+    """No connection to the other server could be made, so it heard nothing."""
+
+
 class ServiceTimedOut(OutgoingError):
     """The other server did not answer in time."""
 

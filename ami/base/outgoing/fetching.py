@@ -29,6 +29,7 @@ from ami.base.outgoing.errors import (
     AnswerNotUnderstood,
     AnswerTooLarge,
     BadStatus,
+    NotConnected,
     OutgoingError,
     ServiceTimedOut,
     ServiceUnreachable,
@@ -182,10 +183,10 @@ class _Call:
         if self._socket is not None:
             return ServiceUnreachable(f"{self.target.netloc} broke off before it had answered.")
         if isinstance(error, requests.exceptions.SSLError):
-            return ServiceUnreachable(
+            return NotConnected(
                 f"No secure connection to {self.target.netloc} could be made; is its certificate valid?"
             )
-        return ServiceUnreachable(f"No connection to {self.target.netloc} could be made.")
+        return NotConnected(f"No connection to {self.target.netloc} could be made.")
 
     def _too_late(self) -> ServiceTimedOut:
         return ServiceTimedOut(f"{self.target.netloc} did not answer within {self.limits.total:g} s.")

@@ -63,9 +63,11 @@ def _extend_leases(inbox_id: int) -> bool:
     if not found:
         return True
     try:
-        deliveries = [item.delivery for item in unpack_body(found[0][0])]
+        deliveries = [item.delivery for item in unpack_body(found[0][0]) if item.delivery]
     except Exception as error:  # noqa: BLE001 - the saver reports an unreadable body and fails its images
         logger.warning("health.unreadable_body", inbox_id=inbox_id, error=repr(error)[:200])
+        return True
+    if not deliveries:
         return True
     try:
         TaskQueueManager().settle([InProgress(delivery) for delivery in deliveries])

@@ -23,7 +23,7 @@ from ami.jobs.lifecycle.finish import finish_job
 from ami.jobs.lifecycle.publish import rebuild_pending_sets, unpublished_rows
 from ami.jobs.models import Job, JobStage
 from ami.jobs.progress import Counts, ml_stages
-from ami.jobs.states import RUNNING, JobState
+from ami.jobs.states import RUNNING, DispatchMode, JobState
 from ami.taskqueue import AsyncJobStateManager, PendingStateUnavailable, QueueError, TaskQueueManager
 
 logger = structlog.get_logger(__name__)
@@ -40,12 +40,14 @@ class Settled:
     failed: Sequence[int] = ()
 
 
-def advance(job_id: int, settled: Settled) -> Counts | None:
+def advance(job_id: int, settled: Settled, *, queued: bool = True) -> Counts | None:
     """Update pending sets, and progress if it is due or nothing seems open; the counts if it was, else None.
+
+    `queued`: whether the images were in the queue; what is pushed to a service is in no pending set.
 
     Safe to run twice and to leave out: the trailing refresh and the health checks make up for it.
     """
-    nothing_pending = _update_pending_sets(job_id, settled)
+    nothing_pending = queued and _update_pending_sets(job_id, settled)
     hit("advance.after_pending")
     if not nothing_pending and not _take_turn(job_id):
         request_refresh(job_id)
@@ -94,7 +96,7 @@ def refresh_job(job_id: int) -> Counts | None:
     counts = project_stages(job_id)
     if counts.open == 0 and not job.is_final and finish_job(job, counts):
         project_stages(job_id)
-    elif counts.open:
+    elif counts.open and job.dispatch_mode == DispatchMode.ASYNC_API:
         _take_out_failed(job_id, counts)
         ask_for_refill(job_id)
     return counts

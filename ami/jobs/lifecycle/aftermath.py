@@ -22,7 +22,10 @@ DEADLINE_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Aftermath:
-    """Collects what to tell while the transaction runs; tells it when asked, after the commit."""
+    """Collects what to tell while the transaction runs; tells it when asked, after the commit.
+
+    NATS has nothing to hear of images without a delivery: they were pushed to a service.
+    """
 
     job_id: int
     actions: list[Action] = field(default_factory=list)
@@ -30,23 +33,27 @@ class Aftermath:
     failed: bool = False
     """Whether an image of the job failed for good, so that its progress needs a refresh."""
 
-    def accepted(self, delivery: DeliveryRef, inbox_id: int) -> None:
+    def accepted(self, delivery: DeliveryRef | None, inbox_id: int) -> None:
         """The image is being saved: nobody else may get it meanwhile."""
-        self.actions.append(InProgress(delivery))
+        if delivery:
+            self.actions.append(InProgress(delivery))
         if self.inbox_ids[-1:] != [inbox_id]:  # they come in the order of the rows
             self.inbox_ids.append(inbox_id)
 
-    def in_progress(self, delivery: DeliveryRef) -> None:
+    def in_progress(self, delivery: DeliveryRef | None) -> None:
         """The image was accepted before and is still being saved."""
-        self.actions.append(InProgress(delivery))
+        if delivery:
+            self.actions.append(InProgress(delivery))
 
-    def settled(self, delivery: DeliveryRef) -> None:
+    def settled(self, delivery: DeliveryRef | None) -> None:
         """The image has its outcome: the message may go."""
-        self.actions.append(Ack(delivery))
+        if delivery:
+            self.actions.append(Ack(delivery))
 
-    def retried(self, delivery: DeliveryRef, wait: float) -> None:
+    def retried(self, delivery: DeliveryRef | None, wait: float) -> None:
         """The image gets another attempt after `wait` seconds."""
-        self.actions.append(Nak(delivery, wait))
+        if delivery:
+            self.actions.append(Nak(delivery, wait))
 
     def carry_out(self) -> None:
         """Tell Celery and NATS. Never raises; takes at most `DEADLINE_SECONDS`."""

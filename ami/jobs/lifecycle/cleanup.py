@@ -11,7 +11,7 @@ from django.db import transaction
 
 from ami.base.errors import AmiError
 from ami.jobs.models import Job
-from ami.jobs.states import FINAL
+from ami.jobs.states import FINAL, DispatchMode
 from ami.taskqueue import AsyncJobStateManager, PendingStateUnavailable, QueueError, TaskQueueManager
 
 logger = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ def clean_up(job_id: int, run: int) -> bool:
         job = Job.objects.select_for_update(of=("self",), no_key=True).filter(pk=job_id).first()
         if job is None or job.status not in FINAL or job.run != run:
             return False
-        return _delete_queue(job_id)
+        return job.dispatch_mode != DispatchMode.ASYNC_API or _delete_queue(job_id)
 
 
 def drop_queue_of_deleted(job_id: int) -> bool:

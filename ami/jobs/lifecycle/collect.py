@@ -16,8 +16,10 @@ from django.db.models.functions import Now
 from ami.base.database import execute, rows
 from ami.base.errors import InvalidInput
 from ami.base.failpoints import hit
+from ami.jobs import logs
 from ami.jobs.lifecycle import claims
 from ami.jobs.lifecycle.claims import Claim
+from ami.jobs.lifecycle.processed import to_do
 from ami.jobs.models import Job
 from ami.jobs.states import ErrorCode, TaskState
 
@@ -40,8 +42,10 @@ def collect_chunk(claim: Claim) -> bool:
     with transaction.atomic():
         if not claims.hold_while_collecting(claim):
             return False
-        job = Job.objects.select_related("source_image_collection").get(pk=claim.job_id)
-        seen, last_id = _insert(job, claim.run)
+        job = Job.objects.select_related("source_image_collection", "project", "pipeline").get(
+            pk=claim.job_id
+        )
+        seen, last_id, done = _insert(job, claim.run)
         finished = job.limit is not None or seen < settings.COLLECT_CHUNK
         changes: dict[str, Any] = {"collect_cursor": last_id or job.collect_cursor}
         if finished:
@@ -49,17 +53,31 @@ def collect_chunk(claim: Claim) -> bool:
         hit("collect.before_commit")
         Job.objects.filter(pk=job.pk).update(**changes)
     hit("collect.after_chunk")
+    if done:
+        logs.write_one(
+            job.pk,
+            "job.left_out",
+            f"{done:,} captures are left out: the pipeline has processed them before.",
+            count=done,
+        )
     if finished and (job.collect_cursor or seen >= ANALYZE_FROM):
         execute("ANALYZE jobs_jobtask")
     return not finished
 
 
-def _insert(job: Job, run: int) -> tuple[int, int | None]:
-    """Insert ledger rows of one chunk. Returns how many captures were looked at, and the last one's id."""
+def _insert(job: Job, run: int) -> tuple[int, int | None, int]:
+    """Insert ledger rows of one chunk.
+
+    Returns how many captures were looked at, the last one's id, and how many were left out as done before.
+    A limit counts captures that are to be done.
+    """
     source, parameters = _source(job)
+    condition, more = to_do(job)
+    parameters |= more
     order = _SHUFFLED if job.shuffle else "id"
     if job.limit is not None:
-        chunk = f"SELECT id, path FROM ({source}) s ORDER BY {order}, id LIMIT %(limit)s"  # noqa: S608
+        chunk = f"SELECT id, path FROM ({source}) c WHERE {condition} ORDER BY {order}, id LIMIT %(limit)s"  # noqa: S608
+        condition = "true"
     else:
         execute(_IN_ORDER)
         chunk = f"SELECT id, path FROM ({source}) s WHERE id > %(after)s ORDER BY id LIMIT %(chunk)s"  # noqa: S608
@@ -74,7 +92,8 @@ def _insert(job: Job, run: int) -> tuple[int, int | None]:
         "no_url": ErrorCode.NO_URL.value,
         "no_url_text": "The capture has no file: upload it again or remove the capture.",
     }
-    sql = f"""WITH chunk AS MATERIALIZED ({chunk}),
+    sql = f"""WITH looked_at AS MATERIALIZED ({chunk}),
+        chunk AS MATERIALIZED (SELECT id, path FROM looked_at c WHERE {condition}),
         base AS (SELECT COALESCE(max(position), 0) AS position FROM jobs_jobtask WHERE job_id = %(job)s),
         inserted AS (
             INSERT INTO jobs_jobtask (job_id, image_id, position, run, status, attempt, released, reopened,
@@ -86,9 +105,9 @@ def _insert(job: Job, run: int) -> tuple[int, int | None]:
                 CASE WHEN path = '' THEN clock_timestamp() END
             FROM chunk, base ORDER BY 3
             ON CONFLICT (job_id, image_id) DO NOTHING)
-        SELECT count(*), max(id) FROM chunk"""  # noqa: S608
-    seen, last_id = rows(sql, parameters)[0]
-    return seen, last_id
+        SELECT count(*), max(id), count(*) - (SELECT count(*) FROM chunk) FROM looked_at"""  # noqa: S608
+    seen, last_id, done = rows(sql, parameters)[0]
+    return seen, last_id, done
 
 
 def _source(job: Job) -> tuple[str, dict[str, Any]]:

@@ -24,6 +24,7 @@ from ami.jobs.lifecycle.claims import Claim
 from ami.jobs.lifecycle.collect import collect_chunk
 from ami.jobs.lifecycle.internal import internal_slice
 from ami.jobs.lifecycle.publish import publish_slice
+from ami.jobs.lifecycle.push import push_slice
 from ami.jobs.models import Job
 from ami.jobs.states import DispatchMode, JobState
 from ami.taskqueue import QueueError
@@ -73,6 +74,8 @@ def _slice(claim: Claim) -> float | None:
             break
     if not Job.objects.filter(pk=claim.job_id, collected_at__isnull=False).exists():
         return 0
+    if job.dispatch_mode == DispatchMode.SYNC_API:
+        return push_slice(claim, out_of_time)
     return 0 if publish_slice(claim, out_of_time) else None
 
 

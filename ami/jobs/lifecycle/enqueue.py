@@ -38,11 +38,6 @@ def check_runnable(job: Job) -> None:
     if job.dispatch_mode == DispatchMode.INTERNAL:
         _check_internal(job)
         return
-    if job.dispatch_mode != DispatchMode.ASYNC_API:
-        raise InvalidInput(
-            "This job would need a push service, and pull workers are switched off in its project "
-            "(feature flag async_pipeline_workers). Switch them on and create the job again."
-        )
     if job.pipeline_id is None:
         raise InvalidInput("The pipeline of this job was deleted; create the job again with another one.")
     has_captures = job.source_image_collection_id or job.source_image_single_id or job.deployment_id

@@ -25,32 +25,37 @@ _LEVEL = 1
 
 @dataclass(frozen=True, slots=True)
 class AcceptedItem:
-    """One accepted result and the delivery that it settles once it is saved."""
+    """One accepted result and the delivery that it settles once it is saved, if there was one."""
 
     result: ImageResult
-    delivery: DeliveryRef
+    delivery: DeliveryRef | None
 
 
 def pack_item(item: AcceptedItem) -> bytes:
     """One item as JSON bytes."""
-    ref = item.delivery
     result = item.result
     return orjson.dumps(
         [
             result.image_id,
             result.detector_id,
-            [
-                ref.job_id,
-                ref.epoch,
-                ref.delivered,
-                ref.stream_seq,
-                ref.consumer_seq,
-                ref.timestamp_ns,
-                ref.pending,
-            ],
+            _pack_delivery(item.delivery),
             [_pack_detection(detection) for detection in result.detections],
         ]
     )
+
+
+def _pack_delivery(ref: DeliveryRef | None) -> list[int] | None:
+    if ref is None:
+        return None
+    return [
+        ref.job_id,
+        ref.epoch,
+        ref.delivered,
+        ref.stream_seq,
+        ref.consumer_seq,
+        ref.timestamp_ns,
+        ref.pending,
+    ]
 
 
 def join_items(items: Sequence[bytes]) -> bytes:
@@ -101,7 +106,7 @@ def _unpack_item(item: list[Any]) -> AcceptedItem:
     image_id, detector_id, ref, detections = item
     return AcceptedItem(
         ImageResult(image_id, detector_id, tuple(_unpack_detection(detection) for detection in detections)),
-        DeliveryRef(*ref),
+        DeliveryRef(*ref) if ref else None,
     )
 
 

@@ -55,8 +55,8 @@ def extend(leases: Sequence[Lease], worker: Worker) -> list[LeaseAnswer]:
     def hold(task_ids: Sequence[int]) -> None:
         ledger.extend(task_ids, seconds=settings.NATS_TASK_TTR)
 
-    held, answers = _on_those_in_force(leases, hold, LeaseState.HELD)
-    _tell([InProgress(lease.delivery) for lease in held])
+    held, answers = _answered(leases, hold, LeaseState.HELD)
+    _tell([InProgress(lease.delivery) for lease in held if lease.delivery])
     quotas.note_taken(worker, held)
     quotas.note_returned(worker, _gone(answers))
     return answers
@@ -64,26 +64,38 @@ def extend(leases: Sequence[Lease], worker: Worker) -> list[LeaseAnswer]:
 
 def release(leases: Sequence[Lease], worker: Worker) -> list[LeaseAnswer]:
     """Give leases back unused: images are free at once, attempts do not count. Safe to run twice."""
-    held, answers = _on_those_in_force(leases, ledger.release, LeaseState.RELEASED)
-    _tell([Nak(lease.delivery, 0) for lease in held])
+    held, answers = _answered(leases, ledger.release, LeaseState.RELEASED)
+    _tell([Nak(lease.delivery, 0) for lease in held if lease.delivery])
     quotas.note_returned(worker, leases)
     announce(Counter(lease.job_id for lease in held))
     return answers
 
 
-def _on_those_in_force(
+def on_those_in_force(leases: Sequence[Lease], act: Callable[[Sequence[int]], None]) -> list[Lease]:
+    """Do something with the ledger rows of those leases that are in force, in one transaction; which ones."""
+    return _split(leases, act)[0]
+
+
+def _answered(
     leases: Sequence[Lease], act: Callable[[Sequence[int]], None], state: LeaseState
 ) -> tuple[list[Lease], list[LeaseAnswer]]:
-    with transaction.atomic():
-        tasks = ledger.lock_many([(lease.job_id, lease.image_id) for lease in leases])
-        held = [lease for lease in leases if _in_force(lease, tasks.get((lease.job_id, lease.image_id)))]
-        act([tasks[lease.job_id, lease.image_id].id for lease in held])
+    held, tasks = _split(leases, act)
     in_force = set(held)
     others = [lease for lease in leases if lease not in in_force]
     ended = _ended({lease.job_id for lease in others})
     return held, [
         LeaseAnswer(lease, state if lease in in_force else _why_not(lease, tasks, ended)) for lease in leases
     ]
+
+
+def _split(
+    leases: Sequence[Lease], act: Callable[[Sequence[int]], None]
+) -> tuple[list[Lease], dict[tuple[int, int], LockedTask]]:
+    with transaction.atomic():
+        tasks = ledger.lock_many([(lease.job_id, lease.image_id) for lease in leases])
+        held = [lease for lease in leases if _in_force(lease, tasks.get((lease.job_id, lease.image_id)))]
+        act([tasks[lease.job_id, lease.image_id].id for lease in held])
+    return held, tasks
 
 
 def _in_force(lease: Lease, task: LockedTask | None) -> bool:

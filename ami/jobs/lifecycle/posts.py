@@ -92,7 +92,7 @@ def read_post(job: Job, results: Iterable[object], worker: Worker) -> list[Item]
     for raw in results:
         items.append(_judge(job, raw, worker, seen))
         del raw
-    return _inside_their_images(items)
+    return inside_their_images(items)
 
 
 def _judge(job: Job, raw: object, worker: Worker, seen: set[int]) -> Item:
@@ -111,7 +111,7 @@ def _judge(job: Job, raw: object, worker: Worker, seen: set[int]) -> Item:
     return _read(job, item.get("result"), echo, lease)
 
 
-def _inside_their_images(items: list[Item]) -> list[Item]:
+def inside_their_images(items: list[Item]) -> list[Item]:
     """The items; a success with a box outside of its image has become a problem."""
     successes = [item for item in items if isinstance(item, Success)]
     extents = {item.lease.image_id: item.extent for item in successes if item.extent is not None}
@@ -155,7 +155,7 @@ def _lease(job: Job, subject: object, worker: Worker) -> Lease | str:
 def _read(job: Job, result: object, echo: str, lease: Lease) -> Item:
     """Shape and meaning of a result under a good lease; success is tried before error (contract 2.7)."""
     try:
-        return _success(job, PipelineResultsResponse.model_validate(result), echo, lease)
+        return success_of(job, PipelineResultsResponse.model_validate(result), echo, lease)
     except Unacceptable as error:
         return Problem(echo, lease, ErrorCode.REJECTED_RESULT, str(error), retryable=True)
     except ValidationError as error:
@@ -164,11 +164,12 @@ def _read(job: Job, result: object, echo: str, lease: Lease) -> Item:
         try:
             return _problem(PipelineResultsError.model_validate(result), echo, lease)
         except ValidationError as error:
-            return Problem(echo, lease, ErrorCode.REJECTED_RESULT, _sentence(error), retryable=True)
-    return Problem(echo, lease, ErrorCode.REJECTED_RESULT, _sentence(not_a_success), retryable=True)
+            return Problem(echo, lease, ErrorCode.REJECTED_RESULT, sentence_of(error), retryable=True)
+    return Problem(echo, lease, ErrorCode.REJECTED_RESULT, sentence_of(not_a_success), retryable=True)
 
 
-def _success(job: Job, result: PipelineResultsResponse, echo: str, lease: Lease) -> Success:
+def success_of(job: Job, result: PipelineResultsResponse, echo: str, lease: Lease) -> Success:
+    """A result of one image in the form of the inbox. Raises Unacceptable with the reason."""
     if job.pipeline_id is None:
         raise Unacceptable("The job's pipeline was deleted.")
     known = catalogue(job.pipeline_id, needed_keys(result))
@@ -194,7 +195,7 @@ def _problem(error: PipelineResultsError, echo: str, lease: Lease) -> Problem:
     return Problem(echo, lease, code, text, retryable=error.retryable is not False)
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence_of(error: ValidationError) -> str:
     """The first complaints of a schema, for the worker's author."""
     parts = [
         f"{'.'.join(str(step) for step in problem['loc']) or 'result'}: {problem['msg']}"

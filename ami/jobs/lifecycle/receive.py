@@ -48,7 +48,11 @@ def receive(job: Job, results: Iterable[object], *, worker: Worker) -> list[Item
     job is gone (nothing is written) and DatabaseError when the commit failed (the worker may post again).
     Safe to run twice.
     """
-    items = read_post(job, results, worker)
+    return take_in(job, read_post(job, results, worker), worker=worker)
+
+
+def take_in(job: Job, items: Sequence[Item], *, worker: Worker) -> list[ItemAnswer]:
+    """The same for items that were read already: what a service answered to us is received like a post."""
     aftermath = Aftermath(job.pk)
     with transaction.atomic():
         if not ledger.keep_job(job.pk):
@@ -64,7 +68,7 @@ def receive(job: Job, results: Iterable[object], *, worker: Worker) -> list[Item
         hit("receive.before_commit")
     hit("receive.after_commit")
     aftermath.carry_out()
-    quotas.note_returned(worker, [item.lease for item in leased])
+    quotas.note_returned(worker, [item.lease for item in leased if item.lease.delivery])
     if aftermath.failed:
         request_refresh(job.pk)
     return [_answer(item, answers) for item in items]

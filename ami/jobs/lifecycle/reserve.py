@@ -10,23 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 
 import structlog
 from django.conf import settings
 from django.db import Error, transaction
 
-from ami.base.database import rows
 from ami.base.failpoints import hit
 from ami.jobs import ledger
 from ami.jobs.ledger import Failure, LockedTask
 from ami.jobs.lifecycle import last_chance, quotas
 from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.holders import Worker
-from ami.jobs.lifecycle.last_chance import HELD_BACK_SECONDS, is_last_chance
+from ami.jobs.lifecycle.judging import Verdict, failure_of, judge, silent_attempt
+from ami.jobs.lifecycle.last_chance import HELD_BACK_SECONDS
 from ami.jobs.lifecycle.leases import signer
-from ami.jobs.states import ErrorCode, TaskState
-from ami.main.media import capture_url
+from ami.jobs.lifecycle.urls import urls_of
 from ami.taskqueue import (
     Ack,
     Action,
@@ -56,36 +54,6 @@ class ReservedTask:
     def attempt(self) -> int:
         """Which lease of this image in this run it is: 1 for the first."""
         return self.lease.attempt
-
-
-class Verdict(Enum):
-    """What the ledger says about a delivered message."""
-
-    HAND_OUT = auto()
-    LAST_CHANCE = auto()
-    EXHAUSTED = auto()
-    NO_FILE = auto()
-    CAPTURE_GONE = auto()
-    WAIT = auto()
-    BEING_SAVED = auto()
-    SETTLED = auto()
-
-
-def judge(task: LockedTask | None, message_run: int, url: str | None, max_attempts: int) -> Verdict:
-    """What to do with a message. `url`: the capture's, "" without a file, None if the capture is gone."""
-    if task is None or task.run != message_run or task.is_final:
-        return Verdict.SETTLED
-    if task.status == TaskState.RECEIVED:
-        return Verdict.BEING_SAVED
-    if task.lease_left > 0 or task.wait_left > 0:
-        return Verdict.WAIT
-    if url is None:
-        return Verdict.CAPTURE_GONE
-    if not url:
-        return Verdict.NO_FILE
-    if task.used_attempts >= max_attempts:
-        return Verdict.EXHAUSTED
-    return Verdict.LAST_CHANCE if is_last_chance(task, max_attempts) else Verdict.HAND_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +163,7 @@ def _settle(queue: TaskQueueManager, actions: Sequence[Action]) -> None:
 def _decide(messages: Sequence[ReservedMessage], asking: _Asking) -> _Decisions:
     """Judge and lease inside the caller's transaction."""
     tasks = ledger.lock_many(list(dict.fromkeys((message.job_id, message.image_id) for message in messages)))
-    urls = _urls({message.image_id for message in messages}, asking.base_url)
+    urls = urls_of({message.image_id for message in messages}, asking.base_url)
     judged = [_judged(message, tasks, urls) for message in messages]
     suspects = _with(Verdict.LAST_CHANCE, judged)
     chosen = last_chance.pick(suspects, _with(Verdict.HAND_OUT, judged), asking.in_hand)
@@ -218,9 +186,9 @@ def _decide(messages: Sequence[ReservedMessage], asking: _Asking) -> _Decisions:
         elif verdict is Verdict.BEING_SAVED:
             decided.actions.append(InProgress(message.delivery))
         else:
-            failures[task.id] = _failure(verdict, task)
+            failures[task.id] = failure_of(verdict, task)
             decided.actions.append(Ack(message.delivery))
-    ledger.note_attempts(_silent(task) for task, _ in leased.values() if task.lease_ran_out)
+    ledger.note_attempts(silent_attempt(task) for task, _ in leased.values() if task.lease_ran_out)
     ledger.fail(list(failures.values()))
     decided.failed_in = {failure.task.job_id for failure in failures.values()}
     decided.tasks = _lease(list(leased.values()), asking.worker, urls)
@@ -258,37 +226,3 @@ def _lease(
         )
         tasks.append(ReservedTask(task.job_id, task.image_id, urls[task.image_id], sign(lease), lease))
     return tasks
-
-
-def _urls(image_ids: set[int], base_url: str) -> dict[int, str]:
-    """The address of each capture that exists; empty for one without a file."""
-    found = rows(
-        "SELECT id, path, public_base_url FROM main_sourceimage WHERE id = ANY(%s)", [list(image_ids)]
-    )
-    return {row[0]: capture_url(row[1], row[2], row[0], base_url) or "" for row in found}
-
-
-_FAILURES = {
-    Verdict.EXHAUSTED: ErrorCode.DELIVERY_EXHAUSTED,
-    Verdict.NO_FILE: ErrorCode.NO_URL,
-    Verdict.CAPTURE_GONE: ErrorCode.CAPTURE_DELETED,
-}
-
-
-def _failure(verdict: Verdict, task: LockedTask) -> Failure:
-    sentences = {
-        Verdict.EXHAUSTED: f"All {task.used_attempts} attempts were used without an accepted result; "
-        f"the last worker was {task.worker or 'unknown'}.",
-        Verdict.NO_FILE: "The capture has no file: upload it again or remove the capture.",
-        Verdict.CAPTURE_GONE: "The capture was deleted while the job was running.",
-    }
-    return Failure(task, _FAILURES[verdict], sentences[verdict])
-
-
-def _silent(task: LockedTask) -> Failure:
-    """The attempt whose lease ran out without a word."""
-    return Failure(
-        task,
-        ErrorCode.DELIVERY_EXHAUSTED,
-        f"No answer within {settings.NATS_TASK_TTR:g} s from {task.worker or 'the worker'}.",
-    )

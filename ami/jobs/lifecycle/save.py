@@ -264,8 +264,9 @@ def _tell(row: ClaimedRow, items: Sequence[AcceptedItem]) -> None:
         processed=[image for image, status in final.items() if status == TaskState.PROCESSED],
         failed=[image for image, status in final.items() if status == TaskState.FAILED],
     )
-    counts = advance(row.job_id, settled)
-    acknowledge(row.job_id, [item.delivery for item in items if item.result.image_id in final])
+    deliveries = [item.delivery for item in items if item.delivery and item.result.image_id in final]
+    counts = advance(row.job_id, settled, queued=any(item.delivery for item in items))
+    acknowledge(row.job_id, deliveries)
     hit("acknowledge.after")
     if counts is None:
         return

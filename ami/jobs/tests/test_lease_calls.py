@@ -13,7 +13,7 @@ from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.lease_calls import LeaseAnswer, extend, release
 from ami.jobs.models import Attempt, Job, JobTask
 from ami.jobs.states import TaskState
-from ami.jobs.tests.world import ALICE, BOB, World, lease_of
+from ami.jobs.tests.world import ALICE, BOB, World, delivery_of, lease_of
 from ami.taskqueue import Action, InProgress, Nak
 
 pytestmark = pytest.mark.integration
@@ -34,11 +34,11 @@ def test_an_extended_lease_lasts_another_full_time(
     light_world: World, told: list[Action], settings: Settings
 ) -> None:
     job = light_world.started_job(1)
-    lease = lease_of(light_world.reserve(job)[0])
+    task = light_world.reserve(job)[0]
     settings.NATS_TASK_TTR = 30
-    assert states(extend([lease], ALICE)) == ["held"]
+    assert states(extend([lease_of(task)], ALICE)) == ["held"]
     assert 29 < seconds_left(job) <= 30
-    assert told == [InProgress(lease.delivery)]
+    assert told == [InProgress(delivery_of(task))]
     assert JobTask.objects.get().attempt == 1
 
 
@@ -59,7 +59,7 @@ def test_a_released_image_is_free_at_once_and_the_attempt_does_not_count(
         assert task.attempt == number
         told.clear()
         assert states(release([lease_of(task)], ALICE)) == ["released"]
-        assert told == [Nak(lease_of(task).delivery, 0)]
+        assert told == [Nak(delivery_of(task), 0)]
         row = JobTask.objects.get()
         assert (row.status, row.attempt, row.released, row.leased_until) == (0, number, number, None)
     assert not Attempt.objects.exists(), "nothing went wrong"

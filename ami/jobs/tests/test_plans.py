@@ -153,7 +153,7 @@ def test_collecting_reads_each_capture_once(
         return send(sql, params, many, context)
 
     with connection.execute_wrapper(explain):
-        seen, last_id = collect._insert(job, 1)
+        seen, last_id, _ = collect._insert(job, 1)
     assert seen == CHUNK
     assert last_id in (job.collect_cursor + 2 * CHUNK - 1, job.collect_cursor + 2 * CHUNK)
     assert len(read) == 1

@@ -19,7 +19,7 @@ from ami.jobs.tests.faults import (
     pending_sets,
     publish_copies,
 )
-from ami.jobs.tests.world import ALICE, BOB, World, lease_of
+from ami.jobs.tests.world import ALICE, BOB, World, delivery_of
 from ami.ml.models import Detection
 from ami.taskqueue import Ack, InProgress, Nak, TaskQueueManager
 from ami.taskqueue.tests.waiting import wait_for
@@ -136,11 +136,11 @@ def test_an_answer_to_a_delivery_from_before_a_rebuild_changes_nothing(
     light_world.dispatch(job)
     queue = TaskQueueManager()
     before = (queue.consumer_state(job.pk, 2), queue.message_count(job.pk))
-    queue.settle([action(lease_of(task).delivery) for task in old])
+    queue.settle([action(delivery_of(task)) for task in old])
     light_world.let_leases_run_out(job)
     fresh = light_world.reserve(job)
     assert before[1] == light_world.standing(job) == len(fresh) == 3
-    queue.settle([action(lease_of(task).delivery) for task in old])
+    queue.settle([action(delivery_of(task)) for task in old])
     assert light_world.reserve(job, worker=BOB) == []
     assert light_world.standing(job) == 3
 
@@ -164,7 +164,7 @@ def test_lost_messages_are_noticed_in_the_second_check_and_not_in_the_first(ligh
 def test_a_message_acked_without_an_outcome_is_found_and_published_again(light_world: World) -> None:
     job = light_world.started_job(3)
     tasks = light_world.reserve(job)
-    TaskQueueManager().settle([Ack(lease_of(tasks[0]).delivery)])  # as a faulty client might
+    TaskQueueManager().settle([Ack(delivery_of(tasks[0]))])  # as a faulty client might
     wait_for(lambda: light_world.standing(job) == 2)
     light_world.let_leases_run_out(job)
     check_dispatch()
@@ -177,7 +177,7 @@ def test_a_message_acked_without_an_outcome_is_found_and_published_again(light_w
 def test_what_looked_like_a_loss_once_is_forgotten_when_it_was_none(light_world: World) -> None:
     job = light_world.started_job(4)
     tasks = light_world.reserve(job)
-    TaskQueueManager().settle([Ack(lease_of(tasks[0]).delivery)])
+    TaskQueueManager().settle([Ack(delivery_of(tasks[0]))])
     wait_for(lambda: light_world.standing(job) == 3)
     assert check_dispatch().fixed == 0
     light_world.post(job, [light_world.success(tasks[0])])  # it was only a result on its way

@@ -29,7 +29,7 @@ from ami.jobs.tests.faults import (
     pending_sets,
     together,
 )
-from ami.jobs.tests.world import ALICE, BOB, World, lease_of
+from ami.jobs.tests.world import ALICE, BOB, World, delivery_of
 from ami.taskqueue import Ack, Action, AsyncJobStateManager, InProgress, Nak
 from ami.taskqueue.tests.waiting import stopwatch
 
@@ -172,7 +172,7 @@ def test_a_retryable_error_gives_the_image_back_after_a_pause(light_world: World
     noted = Attempt.objects.get()
     assert (noted.attempt, noted.worker, noted.error_code) == (1, ALICE.name, "worker_error")
     assert noted.error_text == "CUDA oops"
-    assert told == [Nak(lease_of(tasks[0]).delivery, 0.2)]
+    assert told == [Nak(delivery_of(tasks[0]), 0.2)]
     again = light_world.obtain(job, 1, BOB)
     assert again[0].attempt == 2
     light_world.post(job, [light_world.success(again[0])], BOB)
@@ -191,7 +191,7 @@ def test_the_pause_doubles_and_the_last_attempt_fails_the_image(
         told.clear()
         answers += statuses(light_world.post(job, [light_world.error(task, f"failure {number}")]))
         if number < 2:
-            assert told == [Nak(lease_of(task).delivery, 0.05 * 2**number)]
+            assert told == [Nak(delivery_of(task), 0.05 * 2**number)]
     assert (answers, kinds(told)) == (["retry", "retry", "failed"], [Ack])
     row = JobTask.objects.get()
     assert (row.status, row.error_code, row.error_text) == (TaskState.FAILED, "worker_error", "failure 2")
@@ -212,7 +212,7 @@ def test_the_pause_has_a_limit(light_world: World, told: list[Action], settings:
     JobTask.objects.update(attempt=1_500)
     task = light_world.reserve(job)[0]
     assert statuses(light_world.post(job, [light_world.error(task)])) == ["retry"]
-    assert told == [Nak(lease_of(task).delivery, 900)]
+    assert told == [Nak(delivery_of(task), 900)]
 
 
 def test_a_broker_that_is_slow_holds_up_no_answer(

@@ -16,7 +16,8 @@ from ami.base.database import execute
 from ami.base.failpoints import arm
 from ami.embedded.nats import Nats
 from ami.jobs.lifecycle.hand_out import hand_out
-from ami.jobs.lifecycle.reserve import ReservedTask, Verdict, judge, reserve_tasks
+from ami.jobs.lifecycle.judging import Verdict, judge
+from ami.jobs.lifecycle.reserve import ReservedTask, reserve_tasks
 from ami.jobs.lifecycle.turns import Reach
 from ami.jobs.models import Attempt, Job, JobTask
 from ami.jobs.states import TaskState

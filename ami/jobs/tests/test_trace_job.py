@@ -95,8 +95,6 @@ def test_what_else_a_job_may_wait_for(world: World, settings: Settings) -> None:
     assert waits_for(unpublished) == f"the publishing of 2 images; {asks}"
     execute("UPDATE jobs_jobtask SET status = 4 WHERE job_id = %s", [unpublished.pk])
     assert waits_for(unpublished).startswith("its end to be noted")
-    execute("UPDATE jobs_job SET dispatch_mode = 'sync_api' WHERE id = %s", [unpublished.pk])
-    assert "jobs of the mode sync_api use no queue" in waits_for(unpublished)
     late = world.job(1, delay=600)
     run_job(late)
     assert waits_for(late).startswith("its start, which was put off until 2")

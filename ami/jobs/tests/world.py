@@ -36,7 +36,7 @@ from ami.ml.models import (
 from ami.ml.results import forget_taxa
 from ami.ml.schemas import PipelineResultsResponse
 from ami.ml.workers import SignOfLife, write_sign_of_life
-from ami.taskqueue import AsyncJobStateManager, Lease, Nak, ReserveRequest, TaskQueueManager
+from ami.taskqueue import AsyncJobStateManager, DeliveryRef, Lease, Nak, ReserveRequest, TaskQueueManager
 from ami.taskqueue.tests.waiting import wait_for
 
 ALICE = Worker("user:1", "alice's gpu")
@@ -48,6 +48,13 @@ _numbers = itertools.count(1)
 def lease_of(task: ReservedTask) -> Lease:
     """What the token of a task says."""
     return signer().verify(task.token)
+
+
+def delivery_of(task: ReservedTask) -> DeliveryRef:
+    """The delivery that the token of a task stands for."""
+    delivery = lease_of(task).delivery
+    assert delivery is not None
+    return delivery
 
 
 class OnDemandDispatcher:
@@ -192,7 +199,7 @@ class World:
 
     def redeliver(self, tasks: Sequence[ReservedTask]) -> None:
         """Have the queue hand out the messages of these tasks again, as if their time were over there."""
-        TaskQueueManager().settle([Nak(lease_of(task).delivery) for task in tasks])
+        TaskQueueManager().settle([Nak(delivery_of(task)) for task in tasks])
 
     def expire(self, job: Job, tasks: Sequence[ReservedTask]) -> None:
         """Let the leases of these tasks run out, in the ledger and in the queue."""
@@ -244,7 +251,7 @@ class World:
         """A success in the form of the inbox."""
         known = catalogue.catalogue(self.pipeline.pk)
         result = PipelineResultsResponse.model_validate(self.result_body(task.image_id, 2))
-        return pack_item(AcceptedItem(check_result(result, task.image_id, known), lease_of(task).delivery))
+        return pack_item(AcceptedItem(check_result(result, task.image_id, known), delivery_of(task)))
 
     def error(self, task: ReservedTask, text: str = "boom", **more: Any) -> dict[str, Any]:
         """A worker's error for a task."""

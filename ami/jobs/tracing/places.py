@@ -12,6 +12,8 @@ from ami.jobs.tracing.queues import QueueFacts
 class Place(StrEnum):
     """The places, in the order in which an image passes them."""
 
+    TO_PUSH = "waits to be pushed"
+    """Of jobs without a queue."""
     NOT_PUBLISHED = "not published"
     MISSING = "missing from the queue"
     UNSEEN = "published"
@@ -38,6 +40,8 @@ def place_of(group: Group, queue: QueueFacts) -> Place:
         return Place.LEASED
     if group.pausing:
         return Place.PAUSED
+    if queue.unused:
+        return Place.LEASE_OVER if group.lease == "over" else Place.TO_PUSH
     if not group.published:
         return Place.NOT_PUBLISHED
     if is_missing(group, queue):
@@ -49,7 +53,7 @@ def place_of(group: Group, queue: QueueFacts) -> Place:
 
 def is_missing(group: Group, queue: QueueFacts) -> bool:
     """Whether the group's messages were published and are not in the queue any more."""
-    if group.status != TaskState.PENDING or not group.published:
+    if group.status != TaskState.PENDING or not group.published or queue.unused:
         return False
     if queue.standing is not None:
         return not group.in_queue

@@ -26,8 +26,12 @@ READ_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class QueueFacts:
-    """The job's stream. `away` says why nothing is known; `messages` is None without a stream."""
+    """The job's stream. `away` says why nothing is known; `messages` is None without a stream.
 
+    `unused`: the job has none, because its images are pushed to a service.
+    """
+
+    unused: bool = False
     away: str = ""
     messages: int | None = None
     consumer: ConsumerState | None = None

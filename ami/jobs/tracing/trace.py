@@ -12,7 +12,7 @@ from django.conf import settings
 from ami.base.database import one_view
 from ami.base.errors import AmiError
 from ami.jobs.models import Job, JobTask
-from ami.jobs.states import OPEN, TaskState
+from ami.jobs.states import OPEN, DispatchMode, TaskState
 from ami.jobs.tracing.groups import Group, Published, open_groups
 from ami.jobs.tracing.head import Line, facts, head
 from ami.jobs.tracing.outcomes import OUTCOMES, outcome, story
@@ -66,7 +66,11 @@ def trace(job_id: int, image_id: int | None = None) -> Trace:
     """
     before = Job.objects.get(pk=job_id)
     wanted = _wanted(before, image_id)
-    queue = look_at_queue(job_id, before.queue_epoch, wanted)
+    queue = (
+        look_at_queue(job_id, before.queue_epoch, wanted)
+        if before.dispatch_mode == DispatchMode.ASYNC_API
+        else QueueFacts(unused=True)
+    )
     sets = look_at_sets(job_id)
     now = database_time()
     with one_view():

@@ -10,7 +10,7 @@ from ami.jobs.states import FINAL, DispatchMode, JobState, TaskState
 from ami.jobs.tracing.phrases import moment, number
 from ami.jobs.tracing.places import is_missing
 from ami.jobs.tracing.view import View
-from ami.jobs.tracing.words import rebuilding
+from ami.jobs.tracing.words import pushing, rebuilding
 
 Rule = Callable[[View], str]
 
@@ -35,13 +35,26 @@ def _ended(view: View) -> str:
 
 def _not_begun(view: View) -> str:
     job = view.job
-    if job.dispatch_mode != DispatchMode.ASYNC_API:
-        return f"nothing that is known here: jobs of the mode {job.dispatch_mode} use no queue."
     if job.status == JobState.CREATED:
         return "somebody who runs it: it was created and not submitted."
     if (left := delay_left(job)) > 0:
         return f"its start, which was put off until {moment(view.now + timedelta(seconds=left), view.now)}."
     return ""
+
+
+def _own_work(view: View) -> str:
+    if view.job.dispatch_mode != DispatchMode.INTERNAL:
+        return ""
+    if view.dispatching and view.job.driver_until:
+        until = moment(view.job.driver_until, view.now)
+        return f"the platform itself, which is at it, or rests, until {until}."
+    return f"a slice of its own work; {view.dispatch_check.next}, asks for one."
+
+
+def _service(view: View) -> str:
+    if view.job.dispatch_mode != DispatchMode.SYNC_API:
+        return ""
+    return view.lack.removeprefix("waiting for ") or (_answers(view) or _pauses(view) or pushing(view))
 
 
 def _dispatch(view: View) -> str:
@@ -123,8 +136,10 @@ def _pauses(view: View) -> str:
 _RULES: tuple[Rule, ...] = (
     _ended,
     _not_begun,
+    _own_work,
     _dispatch,
     _saving,
+    _service,
     _queue,
     _workers,
     _publishing,

@@ -30,6 +30,12 @@ class Words:
         """Both sentences, for the place where the group is."""
         return _SAY[place](self)
 
+    def to_push(self) -> Sentences:
+        """No service has it yet."""
+        if self.view.lack:
+            return "Waits to be pushed to a service.", capitalised(self.view.lack)
+        return "Waits to be pushed to a service.", capitalised(pushing(self.view))
+
     def not_published(self) -> Sentences:
         """Its message was not put into the queue."""
         return "Not published yet.", publishing(self.view)
@@ -69,7 +75,7 @@ class Words:
         where = f"Leased by {group.worker} until {self._lease_end}, {self._attempt}."
         if is_missing(group, self.view.queue):
             after = f"it is missing from the queue: {rebuilding(self.view)}"
-        elif not group.published:
+        elif not group.published and not self.view.queue.unused:
             after = "it is handed out again once it is published anew"
         else:
             after = self._pull
@@ -92,7 +98,7 @@ class Words:
         where = f"Waits after a failed attempt until {until}, {self._attempt}."
         if is_missing(group, view.queue):
             return where, f"Its message is missing from the queue: {rebuilding(view)}."
-        if not group.published:
+        if not group.published and not view.queue.unused:
             return where, "After that it is handed out once it is published anew."
         return where, f"After that {self._pull}{self._nobody}."
 
@@ -127,12 +133,17 @@ class Words:
         most, used = settings.NATS_MAX_DELIVER, self.group.used
         if self.view.job.status not in SERVING:
             return "workers may ask for it once the job has started"
+        taker = "slice of pushing" if self.view.queue.unused else "pull"
         if self.capture:
-            return f"the next pull fails it ({self.capture})"
+            return f"the next {taker} fails it ({self.capture})"
         if self._is_exhausted:
             check = f" or {self.view.lost_check.next}," if self.group.lease else ""
-            return f"the next pull{check} fails it (delivery_exhausted: {used} of {most} attempts are used)"
-        return f"the next pull {'redelivers it' if used else 'hands it out'} as attempt {used + 1} of {most}"
+            return (
+                f"the next {taker}{check} fails it (delivery_exhausted: {used} of {most} attempts are used)"
+            )
+        return (
+            f"the next {taker} {'redelivers it' if used else 'hands it out'} as attempt {used + 1} of {most}"
+        )
 
     @property
     def _nobody(self) -> str:
@@ -166,6 +177,7 @@ class Words:
 
 
 _SAY = {
+    Place.TO_PUSH: Words.to_push,
     Place.NOT_PUBLISHED: Words.not_published,
     Place.MISSING: Words.missing,
     Place.UNSEEN: Words.unseen,
@@ -177,6 +189,13 @@ _SAY = {
     Place.BEING_SAVED: Words.being_saved,
     Place.UNSAVABLE: Words.unsavable,
 }
+
+
+def pushing(view: View) -> str:
+    """When an image is pushed that waits for it."""
+    if view.dispatching and view.job.driver_until:
+        return f"its turn: a slice of pushing is at work until {moment(view.job.driver_until, view.now)}."
+    return f"the next slice of pushing; {view.dispatch_check.next}, asks for one."
 
 
 def publishing(view: View) -> str:

@@ -75,9 +75,9 @@ def test_a_trial_runs_a_job_with_a_real_worker_and_finds_it_exact(platform: Plat
         *("test_ml_job_e2e", "--project", project.id, "--collection", project.capture_set_id),
         *("--pipeline", pipeline.slug, "--timeout", PATIENCE_SECONDS, "--dispatch-mode"),
     )
-    refused = manage(platform, *trial, "sync_api")
+    refused = manage(platform, *trial, "internal")
     assert refused.returncode == 2, refused.stderr
-    assert "cannot run jobs of the mode sync_api; it runs async_api." in refused.stderr
+    assert "cannot run jobs of the mode internal; it runs sync_api, async_api." in refused.stderr
     with platform.workers("worker", batch_size=2):
         done = manage(platform, *trial, "async_api")
     assert done.returncode == 0, done.stdout + done.stderr

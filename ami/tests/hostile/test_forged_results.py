@@ -130,7 +130,9 @@ def saved(victim: Victim) -> Call:
 def late_error(victim: Victim) -> Call:
     """An error under a lease that is over, about an image that somebody else works on."""
     victim.world.let_leases_run_out(victim.job)
-    TaskQueueManager().settle([Nak(signer().verify(token_of(victim)).delivery)])
+    delivery = signer().verify(token_of(victim)).delivery
+    assert delivery is not None
+    TaskQueueManager().settle([Nak(delivery)])
     victim.world.obtain(victim.job, 2)
     error = {"error": "broken", "retryable": False}
     return victim.result({"reply_subject": token_of(victim), "result": error})

@@ -127,7 +127,9 @@ def test_failures_of_several_jobs_are_answered_in_their_order(lab: Lab) -> None:
 
 def settle(task: dict[str, Any]) -> None:
     """Have the queue hand out the message again, as if its time were over there too."""
-    TaskQueueManager().settle([Nak(signer().verify(task["reply_subject"]).delivery)])
+    delivery = signer().verify(task["reply_subject"]).delivery
+    assert delivery is not None
+    TaskQueueManager().settle([Nak(delivery)])
 
 
 def test_a_late_failure_harms_nobody_who_has_the_image_now(lab: Lab) -> None:
