@@ -174,7 +174,7 @@ def _found(capture_ids: list[int], algorithms: list[int] | None) -> Iterator[Fou
         cursor.execute(_FOUND, {"captures": capture_ids, "algorithms": algorithms})
         while fetched := cursor.fetchmany(FETCHED_AT_ONCE):
             for *row, detector, namer in fetched:
-                yield Found(*row, *known[detector], *known[namer])
+                yield Found._make((*row, *known[detector], *known[namer]))
 
 
 def _algorithms() -> dict[int | None, tuple[str, int | None]]:

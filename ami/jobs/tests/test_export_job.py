@@ -297,6 +297,17 @@ def test_a_cancelled_export_leaves_nothing_behind(world: World, media: Path, poi
 
 
 @pytest.mark.usefixtures("small_steps")
+def test_an_export_that_is_cancelled_before_its_next_step_is_not_said_to_have_failed(world: World) -> None:
+    for capture in world.captures(4):
+        Findings(world).nothing(capture)
+    export = new_export(world)
+    with meanwhile("work.after_commit", lambda: cancel_job(export.job.pk)):
+        dispatch_job(export.job.pk)
+    job = Job.objects.get(data_export=export)
+    assert (job.status, job.diagnostics) == ("REVOKED", [])
+
+
+@pytest.mark.usefixtures("small_steps")
 def test_cancelling_between_two_slices_leaves_nothing_behind(world: World, media: Path) -> None:
     for capture in world.captures(4):
         Findings(world).nothing(capture)

@@ -11,7 +11,6 @@ from typing import BinaryIO
 import pytest
 
 from ami.base.errors import InvalidInput, TemporarilyUnavailable
-from ami.jobs.exports import zipping
 from ami.jobs.exports.csv import harmless
 from ami.jobs.exports.parts import Parts, Written, alone_in
 from ami.jobs.exports.zipping import Member, write_zip
@@ -85,7 +84,7 @@ def test_a_zip_file_may_be_larger_than_four_gigabytes(
         data = source.read()
         target.write(data) if data else target.seek(huge, os.SEEK_CUR)  # a hole, which takes no room
 
-    monkeypatch.setattr(zipping.shutil, "copyfileobj", copy)
+    monkeypatch.setattr("ami.jobs.exports.zipping.shutil.copyfileobj", copy)
     place = tmp_path / "all.zip"
     sizes = Written(size=huge, raw_size=7 * huge, crc=1)
     write_zip(

@@ -13,11 +13,12 @@ from typing import Any
 
 from django.conf import settings
 
+from ami.base import clock
 from ami.base.errors import InvalidInput
 from ami.base.failpoints import hit
 from ami.jobs import logs
 from ami.jobs.exports import storage
-from ami.jobs.exports.format import Total
+from ami.jobs.exports.format import Total, Writer
 from ami.jobs.exports.formats import find_format
 from ami.jobs.exports.parts import Parts, alone_in
 from ami.jobs.exports.rows import Chunk, one_view, read_chunk
@@ -69,9 +70,11 @@ class DataExportKind:
                     return True
                 _finish(work, export)
                 return False
-        except ClaimLost:
-            _abandon_unless_others_go_on(work, export)
-            raise
+        except (ClaimLost, InvalidInput):
+            if not _is_over(work):
+                raise
+            storage.remove_unfinished(export.pk, work.claim.run)
+            raise ClaimLost from None
 
     def abandon(self, job: Job) -> None:
         """Remove the files of an export whose job was cancelled or failed; that of a run before, too."""
@@ -133,7 +136,7 @@ def _write(work: Work, export: DataExport) -> None:
         _report(work)
 
 
-def _write_chunk(chunk: Chunk, writer: Any, cursor: dict[str, Any]) -> dict[str, Any]:
+def _write_chunk(chunk: Chunk, writer: Writer, cursor: dict[str, Any]) -> dict[str, Any]:
     written = sum(writer.add(capture, found) for capture, found in chunk.read())
     writer.end_step()
     return {
@@ -168,7 +171,7 @@ def _finish(work: Work, export: DataExport) -> None:
         size = storage.put(made, cursor["name"])
         hit("export.moved")
         DataExport.objects.filter(pk=export.pk).update(
-            file=cursor["name"], size=size, rows_written=cursor["rows"]
+            file=cursor["name"], size=size, rows_written=cursor["rows"], updated_at=clock.now()
         )
         work.report("uploading_snapshot", 1.0, file_url=address)
     storage.remove_unfinished(export.pk, work.claim.run)
@@ -188,7 +191,9 @@ def _tell(job_id: int, total: Total) -> None:
         logs.write_one(job_id, "export.left_out", f"Captures left out: {reasons}.", "WARNING")
 
 
-def _abandon_unless_others_go_on(work: Work, export: DataExport) -> None:
-    """Who lost a claim because the job ended tidies up; where the run goes on, the files are another's."""
-    if not Job.objects.filter(pk=work.job.pk, run=work.claim.run, status__in=RUNNING).exists():
-        storage.remove_unfinished(export.pk, work.claim.run)
+def _is_over(work: Work) -> bool:
+    """Whether the job ended, or began anew, while a step was busy: then what it wrote is nobody's.
+
+    Who only lost the claim leaves the files alone: whoever has it now goes on with them.
+    """
+    return not Job.objects.filter(pk=work.job.pk, run=work.claim.run, status__in=RUNNING).exists()
