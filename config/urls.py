@@ -10,7 +10,8 @@ from django.views.generic import RedirectView
 from ami.main.api.views.files import public_file
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", RedirectView.as_view(pattern_name="api:api-root"), name="home"),
+    path("", RedirectView.as_view(pattern_name="dashboard:projects"), name="home"),
+    path("", include("ami.dashboard.urls")),
     path(settings.ADMIN_URL, admin.site.urls),
     path("api/v2/", include("config.api")),
     path("media/<path:path>", public_file, name="media"),

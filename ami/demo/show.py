@@ -69,6 +69,7 @@ class Demo:
             pictures=pictures,
             addresses={
                 "start": f"{self.url}/",
+                "captures": self.url + reverse("dashboard:set", args=[captures.capture_set_id]),
                 "api": self.url + reverse("api:api-root"),
                 "docs": self.url + reverse("api:docs"),
                 "admin": self.url + reverse("admin:index"),

@@ -73,4 +73,5 @@ def _methods(callback: Any) -> Sequence[str]:
         return [method for method in METHODS if method.lower() in actions]
     if view is None:
         return ["GET"]  # functions serve files, and are marked `require_safe`
-    return [method for method in METHODS if hasattr(view, method.lower())]
+    answered = [name.upper() for name in view.http_method_names]
+    return [method for method in METHODS if method in answered and hasattr(view, method.lower())]

@@ -122,6 +122,8 @@ class Tenants:
         )
         return {
             "project": self.project.pk,
+            "set": self.capture_set.pk,
+            "station": self.deployment.pk,
             "project-member": add_member(self.project, self.bystander).pk,
             "user": self.bystander.pk,
             "device": device.pk,
@@ -209,6 +211,7 @@ class Tenants:
             kind = route.name.removesuffix(ending) if route.name.endswith(ending) else kind
         path = route.path.replace("<project_pk>", str(self.project.pk))
         path = path.replace("<service_pk>", str(self.service.pk)).replace("<path>", str(self.upload.image))
+        path = path.replace("<width>", "320")
         if "<pk>" in path:
             path = path.replace("<pk>", str(self.ids[kind]))
         return f"{path}?{_query_of(route, self.project.pk)}"

@@ -35,6 +35,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 #
 # "…" is /api/v2. Keys of other projects see nothing of this one. Calls about no project in particular
 # (tasks, next, lists without a project) are open to every worker, and show each only what is its own.
+# Pages for people know sessions only: whoever calls them with a token is anybody (ami/dashboard/tests says
+# more). There is no thumbnail of this capture, for its file is on somebody's web server.
 TABLE = """
                                                                   public            draft
                                                                   a o m M w k f s   a o m M w k f s
@@ -45,6 +47,15 @@ POST   /                                                          > > > > > > > 
 PUT    /                                                          > > > > > > > >   > > > > > > > >
 PATCH  /                                                          > > > > > > > >   > > > > > > > >
 DELETE /                                                          > > > > > > > >   > > > > > > > >
+GET    /projects/                                                 + + + + + + + +   + + + + + + + +
+GET    /projects/<pk>/                                            + + + + + + + +   4 4 4 4 4 4 4 4
+GET    /sets/<pk>/                                                + + + + + + + +   4 4 4 4 4 4 4 4
+GET    /stations/<pk>/                                            + + + + + + + +   4 4 4 4 4 4 4 4
+GET    /captures/<pk>/                                            + + + + + + + +   4 4 4 4 4 4 4 4
+GET    /captures/<pk>/thumbnail/<width>/                          4 4 4 4 4 4 4 4   4 4 4 4 4 4 4 4
+GET    /login/                                                    + + + + + + + +   + + + + + + + +
+POST   /login/                                                    + + + + + + + +   + + + + + + + +
+POST   /logout/                                                   > > > > > > > >   > > > > > > > >
 POST   …/auth/token/login/                                        + + + + + + + +   + + + + + + + +
 POST   …/auth/token/logout/                                       1 + + + + 3 3 +   1 + + + + 3 3 +
 GET    …/captures/<pk>/file/                                      3 3 3 3 3 3 3 3   3 3 3 3 3 3 3 3

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any
 
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
@@ -36,3 +38,24 @@ class LoginPerAccount(_LoginThrottle):
         email = str(data.get("email", "")) if hasattr(data, "get") else ""
         account = hashlib.sha256(email.strip().lower().encode("utf-8", "replace")).hexdigest()[:32]
         return f"throttle_login_{self.get_ident(request)}_{account}"
+
+
+class _FormAttempt(Request):
+    """A form's attempt to log in, as the throttles read one."""
+
+    def __init__(self, request: HttpRequest, email: str) -> None:
+        super().__init__(request)
+        self._email = email
+
+    @property
+    def data(self) -> dict[str, str]:
+        return {"email": self._email}
+
+
+def seconds_to_wait(request: HttpRequest, email: str) -> int | None:
+    """Count an attempt to log in with a form, together with those over the API; None if it may be made."""
+    attempt, waits = _FormAttempt(request, email), []
+    for throttle in (LoginPerAddress(), LoginPerAccount()):
+        if not throttle.allow_request(attempt, APIView()):
+            waits.append(math.ceil(throttle.wait() or 1))
+    return max(waits, default=None)

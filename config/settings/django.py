@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "ami.main",
     "ami.ml",
     "ami.jobs",
+    "ami.dashboard",
     "config",
 ]
 MIDDLEWARE = [
@@ -61,6 +62,7 @@ MIDDLEWARE = [
     "ami.base.api.middleware.SlashlessPostMiddleware",
     "ami.base.api.middleware.ChunkedBodyMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "ami.dashboard.short_forms.ShortFormMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

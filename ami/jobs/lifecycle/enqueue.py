@@ -39,7 +39,7 @@ def check_runnable(job: Job) -> None:
         _check_internal(job)
         return
     if job.pipeline_id is None:
-        raise InvalidInput("The pipeline of this job was deleted; create the job again with another one.")
+        raise InvalidInput("This job has no pipeline any more; create it again with another one.")
     has_captures = job.source_image_collection_id or job.source_image_single_id or job.deployment_id
     if job.status == JobState.CREATED and not has_captures:
         raise InvalidInput("This job names no captures: choose a capture set, a deployment or a capture.")

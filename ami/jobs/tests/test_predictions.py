@@ -18,6 +18,7 @@ def test_nothing_found_is_marked_once_and_counts_nothing(light_world: World) -> 
     captures = light_world.inbox_images()[0]
     save_inbox_row(entry.pk)
     light_world.assert_ended_exactly(job, 2, boxes=0)
+    light_world.flag(reprocess_all_images=True)
     again = light_world.started_job(source_image_collection=job.source_image_collection)
     light_world.post(again, [light_world.success(task, boxes=0) for task in light_world.reserve(again)])
     light_world.background.run()
@@ -59,6 +60,7 @@ def test_predictions_are_written_in_one_order_so_that_savers_of_the_same_capture
 
 
 def test_a_second_opinion_adds_names_and_keeps_boxes(light_world: World) -> None:
+    light_world.flag(reprocess_all_images=True)
     captures = light_world.captures(1)
     for label in ("moth", "beetle"):
         job = light_world.started_job(source_image_collection=light_world.capture_set(captures))

@@ -130,6 +130,11 @@ class World:
         ProjectPipelineConfig.objects.create(project=self.project, pipeline=self.pipeline)
         self.jobs: list[Job] = []
 
+    def flag(self, **flags: bool) -> None:
+        """Set feature flags of the project."""
+        self.project.flags = {**self.project.flags, **flags}
+        self.project.save()
+
     def captures(self, count: int, **fields: Any) -> list[SourceImage]:
         """New captures of the deployment."""
         defaults: dict[str, Any] = {

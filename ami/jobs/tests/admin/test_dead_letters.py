@@ -231,7 +231,7 @@ def test_what_cannot_be_requeued_is_told_with_its_number_and_reason(
     told = ask(operator, "requeue_selected", *chosen)
     assert told[0] == "Requeued 2 images in 1 job."
     assert told[1].startswith(f"Job #{running.pk}: 2 images not requeued. The job has not ended")
-    assert told[2].startswith(f"Job #{lost.pk}: 1 image not requeued. The pipeline of this job was deleted")
+    assert told[2].startswith(f"Job #{lost.pk}: 1 image not requeued. This job has no pipeline any more")
     assert len(told) == 3
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.models import Job
 from ami.jobs.tests.api.lab import Lab, at
 from ami.jobs.tests.api.test_job_json import KEYS
@@ -77,12 +78,16 @@ def test_an_ended_job_whose_pipeline_is_gone_cannot_be_repeated(lab: Lab) -> Non
     assert (job.status, job.run) == ("REVOKED", 1)
 
 
-def test_a_job_for_push_services_says_why_it_does_not_run(lab: Lab) -> None:
+def test_a_job_for_push_services_runs_and_says_what_it_waits_for(lab: Lab) -> None:
     lab.world.project.flags = {"async_pipeline_workers": False}
     lab.world.project.save()
-    answer = lab.post(at(lab.world.job(), "run"))
-    assert answer.status_code == 400
-    assert "async_pipeline_workers" in answer.json()["detail"]
+    job = lab.world.job()
+    answer = lab.post(at(job, "run"))
+    assert (answer.status_code, answer.json()["status"]) == (200, "PENDING")
+    dispatch_job(job.pk)
+    shown = lab.get(at(job)).json()
+    assert (shown["status"], shown["dispatch_mode"]) == ("STARTED", "sync_api")
+    assert shown["waiting_for"].startswith("waiting for a push service: none offers the pipeline")
 
 
 @pytest.mark.parametrize("state", ["CREATED", "PENDING", "STARTED", "RETRY", "CANCELING"])

@@ -1,0 +1,1 @@
+"""Pages for people: projects, stations, captures, and what was found on them."""

@@ -1,0 +1,36 @@
+"""What all pages have in common: they are read only, and say what a browser may load and run for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+P = ParamSpec("P")
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Pictures may come from anywhere, for stations keep them where they like; all else from here only."""
+
+
+def page(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Mark a view as a page: GET and HEAD only, and with the content security policy."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        return guarded(view(request, *args, **kwargs))
+
+    return require_safe(wrapped)
+
+
+def guarded(response: HttpResponse) -> HttpResponse:
+    """The response with the policy."""
+    response.headers["Content-Security-Policy"] = POLICY
+    return response

@@ -1,0 +1,33 @@
+"""What the person behind a request may see. Whatever is hidden does not exist: 404, for everybody alike."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest
+
+from ami.main.models import Project
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+def projects_of(request: HttpRequest) -> QuerySet[Project]:
+    """The projects that the person may see; without a log-in, those that are public."""
+    return Project.objects.all().visible_to(request.user)
+
+
+def find(request: HttpRequest, rows: QuerySet[ModelT], pk: int) -> ModelT:
+    """A row of something that belongs to a project. Raises Http404 if it, or its project, is hidden."""
+    found = rows.filter(pk=pk, project__in=projects_of(request)).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def find_project(request: HttpRequest, pk: int) -> Project:
+    """A project. Raises Http404 if it is hidden."""
+    found = projects_of(request).filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    return found

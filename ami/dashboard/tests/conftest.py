@@ -1,0 +1,34 @@
+"""Fixtures of the tests of the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from ami.main.tests.conftest import media as media
+from ami.main.tests.conftest import people as people
+from ami.main.tests.people import People
+
+Visit = Callable[[str], Client]
+
+
+@pytest.fixture
+def visit(people: People) -> Visit:
+    """The browser of `anonymous`, `outsider`, `member`, … : with a session, if they have an account."""
+
+    def browser(who: str = "anonymous") -> Client:
+        client = Client()
+        if user := people.users[who]:
+            client.force_login(user)
+        return client
+
+    return browser
+
+
+@pytest.fixture(autouse=True)
+def no_attempts() -> None:
+    """Forget the log-ins that other tests counted."""
+    cache.clear()

@@ -1,0 +1,1 @@
+"""The views of the pages, one module for each kind of page."""

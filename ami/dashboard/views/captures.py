@@ -1,0 +1,48 @@
+"""A grid of captures: those of a set, or of a station."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from ami.dashboard.findings import taxa_on
+from ami.dashboard.forms import CaptureFilter
+from ami.dashboard.pages import page
+from ami.dashboard.reach import find
+from ami.dashboard.scopes import Scope, scope_of_set, scope_of_station
+from ami.dashboard.tiles import tiles_of
+from ami.dashboard.walking import Page, walk
+from ami.main.models import Deployment, SourceImageCollection
+
+
+@page
+def capture_set(request: HttpRequest, pk: int) -> HttpResponse:
+    """The captures of a set."""
+    found = find(request, SourceImageCollection.objects.select_related("project"), pk)
+    form = CaptureFilter(request.GET, Deployment.objects.filter(project_id=found.project_id))
+    scope = scope_of_set(found, form.station if form.is_valid() else None)
+    return _grid(request, form, scope, {"project": found.project, "kind": "Capture set", "place": found})
+
+
+@page
+def station(request: HttpRequest, pk: int) -> HttpResponse:
+    """The captures of a station."""
+    found = find(request, Deployment.objects.select_related("project"), pk)
+    form = CaptureFilter(request.GET)
+    return _grid(
+        request, form, scope_of_station(found), {"project": found.project, "kind": "Station", "place": found}
+    )
+
+
+def _grid(request: HttpRequest, form: CaptureFilter, scope: Scope, context: dict[str, Any]) -> HttpResponse:
+    """The page; the number of statements does not depend on what is on it."""
+    shown = Page([])
+    if form.is_valid():
+        chosen = form.cleaned_data
+        shown = walk(scope, form.conditions, before=chosen["before"], after=chosen["after"])
+    taxa = taxa_on([capture.pk for capture in shown.captures])
+    context |= {"form": form, "scope": scope, "page": shown, "tiles": tiles_of(shown.captures), "taxa": taxa}
+    context["narrowed"] = any(request.GET.get(name) for name in ("station", "show", "taxon", "score"))
+    return render(request, "dashboard/captures.html", context, status=200 if form.is_valid() else 400)
