@@ -11,7 +11,7 @@ from ami.jobs.models import Job
 def with_parts(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """With the objects that a job names, and its stages."""
     return jobs.select_related(
-        "project", "deployment", "source_image_collection", "source_image_single", "pipeline"
+        "project", "deployment", "source_image_collection", "source_image_single", "pipeline", "data_export"
     ).prefetch_related("stages")
 
 
