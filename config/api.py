@@ -8,6 +8,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, DefaultRouter
 
 from ami.jobs.api.data_calls import PopulatedCaptureSetViewSet, SyncedDeploymentViewSet
+from ami.jobs.api.exports import ExportViewSet
 from ami.jobs.api.health import HealthReportViewSet
 from ami.jobs.api.task_views import TaskViewSet
 from ami.jobs.api.uploads import ProcessedUploadViewSet
@@ -81,6 +82,7 @@ router.register("classifications", ClassificationViewSet, basename="classificati
 
 # Jobs
 router.register("jobs", JobViewSet, basename="job")
+router.register("exports", ExportViewSet, basename="dataexport")
 router.register("tasks", TaskViewSet, basename="task")
 router.register("health/reports", HealthReportViewSet, basename="health-report")
 

@@ -32,7 +32,7 @@ _KEEP = "/~!$&'()*+,;=:@"
 
 
 class BadLink(AmiError):
-    """This link is not valid; ask for the capture again to get a new one."""
+    """This link is not valid; ask for a new one."""
 
     code = "bad_link"
     http_status = 403
@@ -62,7 +62,7 @@ def capture_url(
     if origin is not None and not origin.is_folder:
         return _bucket_link(origin, path)
     expires = int(time.time()) + settings.MEDIA_LINK_SECONDS
-    signature = _sign(capture_id, str(expires))
+    signature = _sign(str(capture_id), str(expires))
     return _LOCAL.format(base=base_url, key=capture_id, expires=expires, signature=signature)
 
 
@@ -74,10 +74,21 @@ def base_url_of(request: HttpRequest) -> str:
 
 def check_link(capture_id: int, expires: str, signature: str) -> None:
     """Raise BadLink unless we signed this link and its time is not over."""
-    if not compare_digest(_sign(capture_id, expires).encode(), signature.encode("utf-8", "replace")):
-        raise BadLink
+    check_signature(str(capture_id), expires, signature, "capture")
+
+
+def signed_query(subject: str) -> str:
+    """The query of a link to `subject` (such as `export:7`) that is good, for a while, for who holds it."""
+    expires = str(int(time.time()) + settings.MEDIA_LINK_SECONDS)
+    return f"expires={expires}&signature={_sign(subject, expires)}"
+
+
+def check_signature(subject: str, expires: str, signature: str, word: str) -> None:
+    """Raise BadLink unless we signed a link to `subject`, and its time is not over. `word`: its kind."""
+    if not compare_digest(_sign(subject, expires).encode(), signature.encode("utf-8", "replace")):
+        raise BadLink(f"This link is not valid; ask for the {word} again to get a new one.")
     if int(expires) < time.time():
-        raise BadLink("This link has expired; ask for the capture again to get a new one.")
+        raise BadLink(f"This link has expired; ask for the {word} again to get a new one.")
 
 
 def media_file(path: str) -> Path:
@@ -114,9 +125,9 @@ def _folder(address: str) -> str | None:
     return f"{address.rstrip('/')}/" if host else None
 
 
-def _sign(capture_id: int, expires: str) -> str:
+def _sign(subject: str, expires: str) -> str:
     """Keyed BLAKE2b and not HMAC: for small inputs it keeps the GIL, which threads would fight for."""
-    message = f"{capture_id}.{expires}".encode()
+    message = f"{subject}.{expires}".encode()
     digest = blake2b(message, key=_key(settings.SECRET_KEY), digest_size=18).digest()
     return urlsafe_b64encode(digest).decode()
 

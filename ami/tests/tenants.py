@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
@@ -15,7 +17,7 @@ from ami.jobs.api.presence import forget_notes
 from ami.jobs.lifecycle import catalogue, openings, quotas
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.logs import write_one
-from ami.jobs.models import Attempt, HealthReport, Job, JobTask
+from ami.jobs.models import Attempt, DataExport, HealthReport, Job, JobTask
 from ami.jobs.states import TaskState
 from ami.main.models import Device, Event, Project, Site, SourceImageUpload, StorageSource, Taxon
 from ami.main.sessions import regroup
@@ -40,6 +42,7 @@ from ami.users.tests.factories import PASSWORD, client_of, make_user
 
 ACTORS = ("anonymous", "outsider", "member", "manager", "worker", "key", "foreign key", "superuser")
 ROLES = {"member": Role.BASIC_MEMBER, "manager": Role.PROJECT_MANAGER, "worker": Role.WORKER}
+_ENDINGS = ("-detail", "-file", "-register-pipelines", "-retry-failed", "-regroup-sessions", "-download")
 _numbers = count(1)
 
 ALGORITHM = {"name": "Finder", "key": "finder", "task_type": "localization", "version": 1}
@@ -123,6 +126,7 @@ class Tenants:
             user=self.users["manager"],
         )
         self.job = self._job()
+        self.export = self._export()
         report = HealthReport.objects.create(
             check_name="inbox",
             first_at=clock.now(),
@@ -157,6 +161,7 @@ class Tenants:
             "detection": detection.pk,
             "classification": label.pk,
             "job": self.job.pk,
+            "dataexport": self.export.pk,
             "health-report": report.pk,
         }
 
@@ -181,6 +186,22 @@ class Tenants:
         Attempt.objects.create(**failed)
         return job
 
+    def _export(self) -> DataExport:
+        """A finished export, as far as anybody can tell."""
+        export = DataExport.objects.create(
+            project=self.project,
+            format="csv",
+            filters={"collection_id": self.capture_set.pk},
+            user=self.users["manager"],
+            file=f"exports/unguessable/{self.mark}.csv",
+        )
+        job = create_job(name=self.mark, project=self.project, job_type_key="data_export")
+        Job.objects.filter(pk=job.pk).update(data_export=export)
+        place = Path(settings.MEDIA_ROOT) / export.file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(self.mark)
+        return export
+
     def _key(self, project: Project) -> NewKey:
         service = self.service if project == self.project else make_service(project, name="Neighbour")
         return mint(service=service, projects=[project], name=f"{project.name} key")
@@ -204,7 +225,15 @@ class Tenants:
     def address(self, route: Route) -> str:
         """The address of a route for this project."""
         kind = route.name.rsplit("-", 1)[0]
-        for ending in ("-detail", "-file", "-register-pipelines", "-retry-failed", "-regroup-sessions"):
+        endings = (
+            "-detail",
+            "-file",
+            "-register-pipelines",
+            "-retry-failed",
+            "-regroup-sessions",
+            "-download",
+        )
+        for ending in endings:
             kind = route.name.removesuffix(ending) if route.name.endswith(ending) else kind
         path = route.path.replace("<project_pk>", str(self.project.pk))
         path = path.replace("<service_pk>", str(self.service.pk)).replace("<path>", str(self.upload.image))
@@ -287,6 +316,11 @@ BODIES: dict[str, Callable[[Tenants], Any]] = {
         "source_image_collection_id": it.capture_set.pk,
     },
     "job-detail": lambda it: {"name": "Renamed", "delay": 0, "project_id": it.project.pk},
+    "dataexport-list": lambda it: {
+        "project": it.project.pk,
+        "format": "csv",
+        "filters": {"collection_id": it.capture_set.pk},
+    },
     "job-result": lambda it: {"results": []},
     "job-tasks": lambda it: {"batch_size": 1},
     "task-extend": lambda it: {"leases": []},

@@ -181,6 +181,11 @@ POST   …/jobs/<pk>/retry/                                         1 3 3 + 3 3 
 POST   …/jobs/<pk>/retry-failed/                                  1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 POST   …/jobs/<pk>/run/                                           1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 POST   …/jobs/<pk>/tasks/                                         1 3 3 3 + + 4 +   4 4 3 3 + + 4 +
+GET    …/exports/                                                 + + + + + + + +   + + + + + + + +
+POST   …/exports/                                                 1 3 3 + 3 3 0 +   1 0 3 + 3 3 0 +
+GET    …/exports/<pk>/                                            4 4 + + + 4 4 +   4 4 + + + 4 4 +
+DELETE …/exports/<pk>/                                            4 4 3 + 3 4 4 +   4 4 3 + 3 4 4 +
+GET    …/exports/<pk>/download/                                   4 4 + + + 4 4 +   4 4 + + + 4 4 +
 POST   …/tasks/extend/                                            1 3 3 3 + + + +   1 3 3 3 + + + +
 POST   …/tasks/fail/                                              1 3 3 3 + + + +   1 3 3 3 + + + +
 POST   …/tasks/release/                                           1 3 3 3 + + + +   1 3 3 3 + + + +
@@ -275,7 +280,8 @@ def assert_keeps_secrets(tenants: Tenants, route: Route, who: str, content: str,
 
 def content_of(answer: Any) -> str:
     """The body, in text."""
-    return "" if answer.streaming else answer.content.decode()
+    content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    return str(content.decode())
 
 
 def test_the_admin_site_knows_only_sessions_of_the_staff(background: OnDemandDispatcher) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings as project_settings
@@ -62,9 +63,14 @@ def sinks(stderr: io.StringIO, mailoutbox: list[EmailMessage], settings: Setting
 
 @pytest.fixture
 def scene(
-    sinks: Sinks, background: OnDemandDispatcher, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    sinks: Sinks,
+    background: OnDemandDispatcher,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> Scene:
     """The small world."""
+    settings.MEDIA_ROOT = tmp_path
     return Scene(Tenants(draft=False), background, sinks.stderr, settings, monkeypatch)
 
 

@@ -7,7 +7,7 @@ from config import declare
 MEDIA_LINK_SECONDS = declare.integer(
     "MEDIA_LINK_SECONDS",
     86_400,
-    "Seconds that a signed link to a local image works; must outlive every lease.",
+    "Seconds that a signed link to a local image, or to an export, works; must outlive every lease.",
     minimum=60,
 )
 IMPORT_MAX_PIXELS = declare.integer(

@@ -5,12 +5,14 @@ failed in it is requeued.
 """
 
 from ami.jobs.admin.dead_letters import DeadLetterAdmin
+from ami.jobs.admin.exports import DataExportAdmin
 from ami.jobs.admin.health import HealthReportAdmin
 from ami.jobs.admin.job import JobAdmin
 from ami.jobs.admin.ledger import AttemptAdmin, InboxEntryAdmin, JobLogAdmin, JobTaskAdmin
 
 __all__ = [
     "AttemptAdmin",
+    "DataExportAdmin",
     "DeadLetterAdmin",
     "HealthReportAdmin",
     "InboxEntryAdmin",

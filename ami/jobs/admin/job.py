@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from ami.base.errors import AmiError
 from ami.jobs import logs
+from ami.jobs.admin.exports import EXPORT_ACTIONS
 from ami.jobs.admin.large import BoundedPaginator
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.delete import delete_job
@@ -105,7 +106,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     paginator = BoundedPaginator
     show_full_result_count = False
     inlines = (JobStageInline,)
-    actions = ("run_jobs", "cancel_jobs", "retry_jobs")
+    actions = ("run_jobs", "cancel_jobs", "retry_jobs", *EXPORT_ACTIONS)
     fieldsets = (
         (None, {"fields": (*EDITABLE, *_STATE)}),
         ("Work", {"fields": _WORK}),

@@ -9,8 +9,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ami.base.api.fields import KeyField, NotYetField, parse_key
+from ami.base.api.fields import KeyField, parse_key
 from ami.base.api.serializers import DetailsField
+from ami.jobs.api.export_wire import ExportNestedSerializer
 from ami.jobs.api.logs import LogsField
 from ami.jobs.api.nested import NestedPipeline
 from ami.jobs.api.progress import ProgressField
@@ -100,7 +101,7 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
     job_type_key = serializers.ChoiceField(
         choices=list(JOB_TYPES.items()), write_only=True, required=False, default="ml"
     )
-    data_export = NotYetField()
+    data_export = ExportNestedSerializer(read_only=True)
     priority = serializers.IntegerField(
         min_value=PRIORITY_MIN,
         max_value=PRIORITY_MAX,

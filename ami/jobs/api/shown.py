@@ -16,6 +16,7 @@ def with_parts(jobs: QuerySet[Job]) -> QuerySet[Job]:
         "source_image_collection",
         "source_image_single__data_source",
         "pipeline",
+        "data_export",
     ).prefetch_related("stages")
 
 

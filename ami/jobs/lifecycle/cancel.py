@@ -6,6 +6,7 @@ from django.db import transaction
 
 from ami.base.failpoints import hit
 from ami.jobs import ledger, logs, transitions
+from ami.jobs.lifecycle import kinds
 from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.cleanup import clean_up
 from ami.jobs.models import Job
@@ -31,5 +32,6 @@ def cancel_job(job_id: int, *, by: str = "", why: str = "") -> bool:
         cancelled=cancelled,
     )
     clean_up(job_id, run)
+    kinds.abandon(job_id)
     request_refresh(job_id)
     return True

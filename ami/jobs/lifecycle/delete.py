@@ -11,7 +11,7 @@ from ami.jobs import ledger
 from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.cleanup import drop_queue_of_deleted
-from ami.jobs.models import Job
+from ami.jobs.models import DataExport, Job
 from ami.jobs.states import CANCELABLE, JobState
 from ami.main.models import SourceImage
 
@@ -31,6 +31,8 @@ def delete_job(job: Job) -> None:
         if current is not None:
             ledger.lock_jobs([job_id])
             current.delete()
+            if current.data_export_id is not None:
+                DataExport.objects.filter(pk=current.data_export_id).delete()
     drop_queue_of_deleted(job_id)
 
 

@@ -116,6 +116,7 @@ def _fail(claim: Claim, why: str) -> None:
     diagnostics.note(claim.job_id, why)
     logs.write_one(claim.job_id, "job.gave_up", why, "ERROR")
     _end(claim, JobState.FAILURE)
+    kinds.abandon(claim.job_id)
 
 
 def _end(claim: Claim, verdict: JobState) -> None:

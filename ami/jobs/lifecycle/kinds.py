@@ -6,7 +6,7 @@ A kind lives in `ami.jobs.types` and registers itself here; lifecycle code knows
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ami.jobs.lifecycle.work import Work
 from ami.jobs.models import Job
@@ -33,6 +33,14 @@ class Kind(Protocol):
         """
 
 
+@runtime_checkable
+class LeavesFiles(Protocol):
+    """A kind whose jobs have something outside of the database while they are under way."""
+
+    def abandon(self, job: Job) -> None:
+        """Remove what is left of a job that will not be finished. Safe to run twice, and during a slice."""
+
+
 _known: dict[str, Kind] = {}
 
 
@@ -44,3 +52,13 @@ def register(kind: Kind) -> None:
 def find(key: str) -> Kind | None:
     """The kind of this key; None if there is none here."""
     return _known.get(key)
+
+
+def abandon(job_id: int) -> None:
+    """Have a job that was cancelled, or failed, leave nothing behind; for any job."""
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        return
+    kind: object = find(job.job_type_key)
+    if isinstance(kind, LeavesFiles):
+        kind.abandon(job)

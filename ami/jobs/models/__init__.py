@@ -3,6 +3,7 @@
 from ami.jobs.models.attempt import Attempt
 from ami.jobs.models.contribution import JobContribution
 from ami.jobs.models.dead_letter import DeadLetter
+from ami.jobs.models.export import DataExport, ExportFormat
 from ami.jobs.models.health_report import HealthReport
 from ami.jobs.models.inbox import InboxEntry
 from ami.jobs.models.job import Job
@@ -12,7 +13,9 @@ from ami.jobs.models.task import JobTask
 
 __all__ = [
     "Attempt",
+    "DataExport",
     "DeadLetter",
+    "ExportFormat",
     "HealthReport",
     "InboxEntry",
     "Job",

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from ami.base.models import TimestampedModel
+from ami.jobs.models.export import DataExport
 from ami.jobs.states import FINAL, SERVING, DispatchMode, JobState
 from ami.main.models import Deployment, Project, SourceImage, SourceImageCollection
 from ami.ml.models import Pipeline
@@ -54,6 +55,9 @@ class Job(TimestampedModel):
     )
     pipeline = models.ForeignKey(
         Pipeline, on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs"
+    )
+    data_export = models.OneToOneField(
+        DataExport, on_delete=models.CASCADE, null=True, blank=True, editable=False, related_name="job"
     )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"

@@ -191,6 +191,40 @@ def test_a_bad_image_fails_alone_and_says_why(
     assert not Detection.objects.filter(source_image_id=victim).exists(), "not even a null marker"
 
 
+REASONS = {
+    "crash": "service_error",
+    "refuse": "service_error",
+    "garbage": "service_error",
+    "hang up": "service_error",
+    "hang": "service_timeout",
+    "omit": "service_error",
+    "complain": "service_error",
+    "alien": "rejected_result",
+}
+
+
+@pytest.mark.parametrize("time", ["once", "and once more"])
+def test_two_hundred_images_with_trouble_of_every_kind_end_exactly(
+    world: World, pushing: PushService, settings: Settings, time: str
+) -> None:
+    settings.PUSH_BATCH_SIZE = 16
+    settings.PUSH_REQUEST_SECONDS = 1.0
+    settings.PUSH_REQUESTS_AT_ONCE = 3
+    job = pushed_job(world, 200)
+    images = captures_of(job)
+    pushing.bad = {image: mood for image, mood in zip(images[3::23], REASONS, strict=False)}
+    pushing.bad[images[150]] = "nothing"
+    run_out(world, job)
+    assert (job.status, world.tally(job)) == ("SUCCESS", {"processed": 192, "failed": 8})
+    told = {pushing.bad[image]: code for image, (code, _) in errors(job).items()}
+    assert told == REASONS
+    assert_exact(world, job, 192, boxes=191 * BOXES)
+    pushing.bad = {}
+    assert retry_failed(job) == 8
+    run_out(world, job)
+    assert_exact(world, job, 200, boxes=199 * BOXES)
+
+
 def test_nothing_found_is_processed_and_marked(world: World, pushing: PushService) -> None:
     job = pushed_job(world, 3)
     empty = captures_of(job)[1]

@@ -13,10 +13,11 @@ from ami.main.tests.people import People
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-def test_the_root_leads_to_the_api() -> None:
+def test_the_root_leads_to_the_pages_for_people_and_they_to_the_api() -> None:
     response = Client().get("/")
     assert response.status_code == 302
-    assert response["Location"] == "/api/v2/"
+    assert response["Location"] == "/projects/"
+    assert 'href="/api/v2/docs/"' in Client().get("/projects/").content.decode()
     assert Client().get("/api/v2/").status_code == 200
 
 

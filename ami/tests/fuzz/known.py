@@ -50,6 +50,7 @@ def known_in(tenants: Tenants, lease: str) -> Known:
         "pipelines": [[slug]],
         "pipeline__slug": [slug],
         "slug": [slug],
+        "filters": [{}, {"job_id": tenants.job.pk}, {"collection_id": tenants.capture_set.pk}],
         "kwargs": [{}, {"image_ids": [capture]}],
         "projects": [[tenants.project.pk]],
     }

@@ -39,6 +39,10 @@ def request(line: str, refusal: tuple[int, str], body: Any = None) -> Case:
     request("POST jobs/{job}/cancel/", FORBIDDEN),
     request("POST jobs/{job}/retry-failed/", FORBIDDEN),
     request("DELETE jobs/{job}/", FORBIDDEN),
+    request("DELETE exports/{dataexport}/", NOT_FOUND),
+    request("GET exports/{dataexport}/", NOT_FOUND),
+    request("GET exports/{dataexport}/download/", NOT_FOUND),
+    request("GET exports/{dataexport}/download/?expires=9999999999&signature=x", (403, "not valid")),
 )
 def test_what_belongs_to_another_project_cannot_be_changed(estate: Estate, case: Case) -> None:
     assert_refused(estate, case)
@@ -54,6 +58,7 @@ def test_what_belongs_to_another_project_cannot_be_changed(estate: Estate, case:
         KEYS,
         "jobs/{job}/",
         "jobs/{job}/failures/",
+        "exports/{dataexport}/",
         "status/summary/?project_id={project}",
     ],
 )

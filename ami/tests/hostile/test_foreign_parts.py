@@ -76,6 +76,21 @@ def minted(estate: Estate) -> Call:
     return estate.call("POST", f"ml/processing_services/{estate.service.pk}/keys/", body)
 
 
+def export(name: str, kind: str) -> Make:
+    """An export in the own project of what is the owner's."""
+
+    def make(estate: Estate) -> Call:
+        body = {"project": estate.home.pk, "format": "csv", "filters": {name: estate.ids[kind]}}
+        return estate.call("POST", "exports/", body)
+
+    return make
+
+
+def exported_project(estate: Estate) -> Call:
+    """An export of the owner's project."""
+    return estate.call("POST", "exports/", {"project": estate.ids["project"], "format": "csv"})
+
+
 def default_pipeline(estate: Estate) -> Call:
     """The owner's pipeline as the default one of the intruder's project."""
     return estate.call(
@@ -96,6 +111,9 @@ def default_pipeline(estate: Estate) -> Call:
     Case("capture into an own set", added, 404, "Not found."),
     Case("key for the project", minted, 403, "You do not manage one of these projects"),
     Case("default pipeline", default_pipeline, 400, "The project has no such pipeline."),
+    Case("export of a set", export("collection_id", "sourceimagecollection"), 400, "has no capture set"),
+    Case("export of a job", export("job_id", "job"), 400, "has no job"),
+    Case("export of the project", exported_project, 403, "permission"),
 )
 def test_parts_of_another_project_are_refused(estate: Estate, case: Case) -> None:
     assert_refused(estate, case)
@@ -106,6 +124,8 @@ def test_parts_of_another_project_are_refused(estate: Estate, case: Case) -> Non
     Case("job with a pipeline", job("pipeline_id", "pipeline"), *UNKNOWN),
     Case("station at a site", deployment, *UNKNOWN),
     Case("key for the project", minted, *UNKNOWN),
+    Case("export of the project", exported_project, *UNKNOWN),
+    Case("export of a job", export("job_id", "job"), 400, "has no job"),
 )
 def test_parts_of_a_hidden_project_are_told_from_nothing(hidden_estate: Estate, case: Case) -> None:
     assert_refused(hidden_estate, case)

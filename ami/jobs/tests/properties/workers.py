@@ -28,12 +28,14 @@ from ami.jobs.tests.properties.answers import (
     in_force,
 )
 from ami.jobs.tests.properties.changes import Kind
-from ami.jobs.tests.properties.life import TASKS, WORKERS, Life, Step
+from ami.jobs.tests.properties.life import A_LONG_TIME, TASKS, WORKERS, Life, Step
 from ami.jobs.tests.properties.stops import RECEIVE, RESERVE, Stop, stops
 from ami.jobs.tests.properties.view import Row
 from ami.jobs.tests.world import BASE_URL
 from ami.taskqueue import Lease, ReserveRequest
 
+TAKES_OVER = 10
+"""More images than a life has."""
 SOME = st.lists(TASKS, min_size=1, max_size=4)
 ANYBODY = st.sampled_from(WORKERS)
 OWNER_MOSTLY = st.sampled_from([None, None, None, *WORKERS])
@@ -159,11 +161,27 @@ class WorkersDo(Life):
         task = self._pick(self.late(), number)
         self.send(task.job_id, owner_of(task), [Item(task, form, boxes, mark=2)])
 
+    @precondition(lambda self: self.in_hand())
+    @rule(form=st.sampled_from([Form.ERROR, Form.LAST_ERROR, Form.NONSENSE]), number=st.integers(0, 7))
+    def wake_up_after_somebody_took_over(self, form: Form, number: int) -> None:
+        """A worker sleeps until its lease is over, another one takes what it finds, then the first fails."""
+        task = self._pick(self.in_hand(), number)
+        sleeper = owner_of(task)
+        self.pass_time(A_LONG_TIME)
+        other = next(worker for worker in WORKERS if worker.holder != sleeper.holder)
+        self.take(other, TAKES_OVER, self.jobs.index(task.job_id))
+        self.send(task.job_id, sleeper, [Item(task, form)])
+
     @precondition(lambda self: self.late())
     @rule(give_back=st.booleans(), number=st.integers(0, 7))
     def speak_of_a_lost_lease(self, give_back: bool, number: int) -> None:
         """A worker extends or releases a lease that ran out."""
         self.speak([self._pick(self.late(), number)], give_back)
+
+    def in_hand(self) -> list[ReservedTask]:
+        """Tasks of which the leases are in force."""
+        rows = self.oracle.view.rows
+        return [task for task in self.held if in_force(task.lease, rows.get(_key(task.lease)))]
 
     def late(self) -> list[ReservedTask]:
         """Tasks that wait for somebody to do them, and of which the leases are not in force any more."""

@@ -1,0 +1,1 @@
+"""The table schemas and the profile of Camtrap DP 1.0, as far as packages are checked by them."""
