@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from ami.dashboard.thumbnails import WIDTHS, has_thumbnails
-from ami.main.media import capture_url
+from ami.main.addresses import address_of
 from ami.main.models import SourceImage
 
 
@@ -43,5 +43,5 @@ def _thumbnail(capture: SourceImage, width: int) -> str:
 
 def _address(capture: SourceImage) -> str:
     """The address of the file, if a link may lead there: what is neither `http` nor ours is no picture."""
-    address = capture_url(capture.path, capture.public_base_url, capture.pk, "") or ""
+    address = address_of(capture, "") or ""
     return address if address.lower().startswith(("https://", "http://", "/api/")) else ""

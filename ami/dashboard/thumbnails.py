@@ -71,7 +71,7 @@ def thumbnail_of(capture: SourceImage, width: int) -> bytes:
 
 def has_thumbnails(capture: SourceImage) -> bool:
     """Whether its file is ours: what lies elsewhere is fetched by the browser, never by us."""
-    return bool(capture.path) and not capture.public_base_url
+    return bool(capture.path) and not capture.public_base_url and capture.data_source_id is None
 
 
 def _name(capture: SourceImage, source: Path) -> tuple[str, str]:

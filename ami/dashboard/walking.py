@@ -40,7 +40,7 @@ def walk(scope: Scope, conditions: list[Q], *, before: int | None = None, after:
     edge = _edge(_ordered(scope.between(above, below), upwards), upwards) if conditions else None
     if edge is not None:
         above, below = (above, edge + 1) if upwards else (edge - 1, below)
-    rows = scope.between(above, below).filter(*conditions).select_related("deployment")
+    rows = scope.between(above, below).filter(*conditions).select_related("deployment", "data_source")
     found = list(_ordered(rows, upwards)[: PAGE + 1])
     shown = found[:PAGE]
     looked_at = WINDOW if edge is not None and len(shown) < PAGE else None

@@ -14,7 +14,7 @@ from ami.dashboard import thumbnails
 from ami.dashboard.tests.conftest import Visit
 from ami.dashboard.tests.reading import read
 from ami.main.images import checksum_of
-from ami.main.models import Deployment, SourceImage
+from ami.main.models import Deployment, SourceImage, StorageSource
 from ami.main.tests.factories import image_bytes, make_capture, make_deployment
 from ami.main.tests.people import People
 
@@ -153,6 +153,15 @@ def test_there_is_none_of_a_capture_elsewhere_and_none_of_another_width(
     assert visit("anonymous").get(address(make_capture(station))).status_code == 404
     capture = stored(station, media, image_bytes())
     assert visit("anonymous").get(address(capture, 321)).status_code == 404
+
+
+def test_a_capture_in_a_data_source_is_not_looked_for_in_our_storage(
+    visit: Visit, station: Deployment, media: Path
+) -> None:
+    capture = stored(station, media, image_bytes())
+    source = StorageSource.objects.create(project=station.project, name="Bucket", bucket="traps")
+    SourceImage.objects.filter(pk=capture.pk).update(data_source=source)
+    assert visit("anonymous").get(address(capture)).status_code == 404
 
 
 def test_colours_of_all_kinds_can_be_made_small(visit: Visit, station: Deployment, media: Path) -> None:

@@ -20,7 +20,7 @@ from ami.main.models import SourceImage, SourceImageCollection
 @page
 def capture(request: HttpRequest, pk: int) -> HttpResponse:
     """The picture, its boxes, what is known of it, and the ones before and after it."""
-    found = find(request, SourceImage.objects.select_related("project", "deployment"), pk)
+    found = find(request, SourceImage.objects.select_related("project", "deployment", "data_source"), pk)
     form = BoxFilter(request.GET)
     boxes, more = boxes_on(found, form.names) if form.is_valid() else ([], False)
     scope = _scope(request, found)

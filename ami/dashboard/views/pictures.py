@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from ami.base.errors import AmiError
 from ami.dashboard.reach import find
-from ami.dashboard.thumbnails import WIDTHS, thumbnail_of
+from ami.dashboard.thumbnails import WIDTHS, has_thumbnails, thumbnail_of
 from ami.main.models import SourceImage
 
 logger = structlog.get_logger(__name__)
@@ -29,8 +29,10 @@ def thumbnail(request: HttpRequest, pk: int, width: int) -> HttpResponse:
     """A capture made small; a drawing that says so where its file is damaged or gone."""
     if width not in WIDTHS:
         raise Http404
-    capture = find(request, SourceImage.objects.only("path", "public_base_url", "checksum"), pk)
-    if capture.public_base_url:
+    capture = find(
+        request, SourceImage.objects.only("path", "public_base_url", "checksum", "data_source"), pk
+    )
+    if not has_thumbnails(capture):
         raise Http404
     headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
     try:

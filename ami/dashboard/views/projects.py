@@ -40,7 +40,11 @@ def project(request: HttpRequest, pk: int) -> HttpResponse:
     of_station = counts.captures_by_station([each.pk for each in stations])
     of_project = counts.captures_by_project([found.pk])[found.pk]
     of_set = counts.captures_by_set(sets, of_project)
-    newest = SourceImage.objects.filter(project=found).select_related("deployment").order_by("-pk")[:NEWEST]
+    newest = (
+        SourceImage.objects.filter(project=found)
+        .select_related("deployment", "data_source")
+        .order_by("-pk")[:NEWEST]
+    )
     context = {
         "tiles": tiles_of(list(newest)),
         "project": found,
