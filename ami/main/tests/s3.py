@@ -56,7 +56,7 @@ class S3Server:
         return name
 
     def put(self, bucket: str, *keys: str, body: bytes = b"jpeg") -> None:
-        """Add objects."""
+        """Add objects that are not there yet."""
         with requests.Session() as session:  # many are made faster without a client
             for key in keys:
                 path = quote(f"/{bucket}/{key}")
