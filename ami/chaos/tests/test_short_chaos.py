@@ -16,8 +16,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.integration, pytest.mark.timeout(40
 IMAGES = 24
 TELLING = (
     "F3:save.before_commit",
-    "F8:in the middle",
-    "F11:store",
+    "F11:store and Redis",
     "F20:in parallel",
     "F28:results in Celery",
 )
