@@ -126,8 +126,10 @@ def _source(job: Job) -> tuple[str, dict[str, Any]]:
     if capture_set is not None:
         if capture_set.holds_whole_project:
             return f"{captures} WHERE {own}", parameters
-        members = "main_sourceimagecollection_images m JOIN main_sourceimage c ON c.id = m.sourceimage_id"
-        wanted = f"{own} AND m.sourceimagecollection_id = %(capture_set)s AND c.id > %(after)s"
+        # OFFSET keeps it a subquery: each member looks up its capture, no plan joins the two as a whole.
+        capture = f"SELECT c.path FROM main_sourceimage c WHERE c.id = m.sourceimage_id AND {own} OFFSET 0"  # noqa: S608
+        members = f"main_sourceimagecollection_images m CROSS JOIN LATERAL ({capture}) c"
+        wanted = "m.sourceimagecollection_id = %(capture_set)s AND m.sourceimage_id > %(after)s"
         parameters["capture_set"] = capture_set.pk
         return f"SELECT m.sourceimage_id AS id, c.path FROM {members} WHERE {wanted}", parameters  # noqa: S608
     if job.deployment_id is not None:
