@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from django.conf import settings
-
 from ami.jobs.ledger import Failure, LockedTask
 from ami.jobs.lifecycle.last_chance import is_last_chance
 from ami.jobs.states import ErrorCode, TaskState
@@ -64,10 +62,10 @@ def failure_of(verdict: Verdict, task: LockedTask) -> Failure:
     return Failure(task, _CODES[verdict], sentences[verdict])
 
 
-def silent_attempt(task: LockedTask) -> Failure:
-    """The attempt whose lease ran out without a word."""
+def silent_attempt(task: LockedTask, seconds: float) -> Failure:
+    """The attempt whose lease of so many seconds ran out without a word."""
     return Failure(
         task,
         ErrorCode.DELIVERY_EXHAUSTED,
-        f"No answer within {settings.NATS_TASK_TTR:g} s from {task.worker or 'the worker'}.",
+        f"No answer within {seconds:g} s from {task.worker or 'the worker'}.",
     )

@@ -188,7 +188,9 @@ def _decide(messages: Sequence[ReservedMessage], asking: _Asking) -> _Decisions:
         else:
             failures[task.id] = failure_of(verdict, task)
             decided.actions.append(Ack(message.delivery))
-    ledger.note_attempts(silent_attempt(task) for task, _ in leased.values() if task.lease_ran_out)
+    ledger.note_attempts(
+        silent_attempt(task, settings.NATS_TASK_TTR) for task, _ in leased.values() if task.lease_ran_out
+    )
     ledger.fail(list(failures.values()))
     decided.failed_in = {failure.task.job_id for failure in failures.values()}
     decided.tasks = _lease(list(leased.values()), asking.worker, urls)

@@ -13,7 +13,7 @@ from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.lifecycle.retry import retry_job
 from ami.jobs.models import Job
-from ami.jobs.tests.faults import killed_at, lose_claims
+from ami.jobs.tests.faults import carried_on, killed_at, lose_claims
 from ami.jobs.tests.world import World
 from ami.main import sessions
 from ami.main.models import Event, SourceImage, SourceImageCollection
@@ -38,17 +38,9 @@ def submitted(world: World, key: str, **fields: Any) -> Job:
     return job
 
 
-def carried_on(job: Job) -> Job:
-    """A slice, whoever died before."""
-    lose_claims()
-    dispatch_job(job.pk)
-    job.refresh_from_db()
-    return job
-
-
 def grouped(world: World) -> Job:
     """A job that grouped the captures of the world's station."""
-    job = carried_on(submitted(world, "regroup_events", deployment=world.deployment))
+    job: Job = carried_on(submitted(world, "regroup_events", deployment=world.deployment))
     assert job.status == "SUCCESS"
     return job
 

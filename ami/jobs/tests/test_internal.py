@@ -19,7 +19,7 @@ from ami.jobs.lifecycle.retry import retry_job
 from ami.jobs.lifecycle.work import Work
 from ami.jobs.models import Job
 from ami.jobs.progress import Figure, Stage
-from ami.jobs.tests.faults import killed_at, lose_claims
+from ami.jobs.tests.faults import carried_on, killed_at, lose_claims
 from ami.jobs.tests.world import World
 from ami.main.models import Deployment
 
@@ -76,19 +76,11 @@ def made(world: World) -> list[str]:
     return list(stations.values_list("name", flat=True))
 
 
-def carry_on(job: Job) -> Job:
-    """A slice, whoever died before."""
-    lose_claims()
-    dispatch_job(job.pk)
-    job.refresh_from_db()
-    return job
-
-
 def test_it_runs_to_its_end_and_shows_how_far_it_is(light_world: World, kind: Counting) -> None:
     job = submitted(light_world)
     seen = []
     kind.before_step = lambda work: seen.append(job.stages.get().progress)
-    carry_on(job)
+    carried_on(job)
     assert job.status == "SUCCESS"
     assert job.finished_at is not None
     assert made(light_world) == ["made 1", "made 2", "made 3"]
@@ -102,7 +94,7 @@ def test_a_slice_that_dies_goes_on_where_it_was(world: World, kind: Counting, po
     job = submitted(world)
     killed_at(point, lambda: dispatch_job(job.pk))
     assert len(made(world)) == first
-    assert carry_on(job).status == "SUCCESS"
+    assert carried_on(job).status == "SUCCESS"
     assert len(made(world)) == STEPS
 
 
@@ -115,11 +107,11 @@ def test_what_passes_is_tried_again_and_not_before_its_pause_is_over(
         raise TemporarilyUnavailable("The bucket does not answer.")
 
     kind.before_step = unavailable
-    assert carry_on(job).status == "STARTED"
+    assert carried_on(job).status == "STARTED"
     kind.before_step = lambda _: None
     dispatch_job(job.pk)
     assert made(light_world) == [], "it rests"
-    assert carry_on(job).status == "SUCCESS"
+    assert carried_on(job).status == "SUCCESS"
     assert any("The bucket does not answer." in line.message for line in job.log_entries.all())
 
 
@@ -130,7 +122,7 @@ def test_what_does_not_pass_fails_the_job_and_says_why(light_world: World, kind:
         raise InvalidInput("The folder does not exist.")
 
     kind.before_step = impossible
-    assert carry_on(job).status == "FAILURE"
+    assert carried_on(job).status == "FAILURE"
     assert job.diagnostics == ["The folder does not exist."]
     assert job.stages.get().status == "FAILURE"
 
@@ -148,9 +140,9 @@ def test_a_job_does_not_fail_in_the_same_way_for_ever(world: World, kind: Counti
             lose_claims()
         else:
             kind.before_step = broken
-            carry_on(job)
+            carried_on(job)
     if killed:
-        carry_on(job)
+        carried_on(job)
     job.refresh_from_db()
     assert job.status == "FAILURE"
     assert "ZeroDivisionError: by design" in job.diagnostics or killed
@@ -160,16 +152,16 @@ def test_a_job_does_not_fail_in_the_same_way_for_ever(world: World, kind: Counti
 def test_a_cancelled_job_stops_before_its_next_commit(light_world: World, kind: Counting) -> None:
     job = submitted(light_world)
     kind.before_step = lambda work: cancel_job(job.pk) if made(light_world) else None
-    assert carry_on(job).status == "REVOKED"
+    assert carried_on(job).status == "REVOKED"
     assert len(made(light_world)) == 1
 
 
 def test_a_retry_begins_from_nothing(light_world: World, kind: Counting) -> None:
-    job = carry_on(submitted(light_world))
+    job = carried_on(submitted(light_world))
     assert retry_job(job)
     job.refresh_from_db()
     assert (job.status, job.work, job.stages.get().progress) == ("PENDING", {}, 0)
-    assert carry_on(job).status == "SUCCESS"
+    assert carried_on(job).status == "SUCCESS"
     assert len(made(light_world)) == 2 * STEPS
 
 

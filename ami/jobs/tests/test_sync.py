@@ -17,7 +17,7 @@ from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.lifecycle.retry import retry_job
 from ami.jobs.models import Job
-from ami.jobs.tests.faults import killed_at, lose_claims
+from ami.jobs.tests.faults import carried_on, killed_at
 from ami.jobs.tests.world import World
 from ami.jobs.types import sync
 from ami.main.models import Deployment, Event, SourceImage, StorageSource
@@ -67,14 +67,6 @@ def submitted(world: World) -> Job:
         name="Sync", project=world.project, deployment=world.deployment, job_type_key="data_storage_sync"
     )
     run_job(job)
-    return job
-
-
-def carried_on(job: Job) -> Any:
-    """A slice, whoever died before."""
-    lose_claims()
-    dispatch_job(job.pk)
-    job.refresh_from_db()
     return job
 
 

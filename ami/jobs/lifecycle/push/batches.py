@@ -109,7 +109,9 @@ class Batches:
             verdicts = {task.id: self._judge(task, urls) for task in tasks}
             chosen = [task for task in tasks if verdicts[task.id] in (Verdict.HAND_OUT, Verdict.LAST_CHANCE)]
             failures = [failure_of(verdicts[task.id], task) for task in tasks if verdicts[task.id] in FATAL]
-            ledger.note_attempts(silent_attempt(task) for task in chosen if task.lease_ran_out)
+            ledger.note_attempts(
+                silent_attempt(task, lease_seconds()) for task in chosen if task.lease_ran_out
+            )
             ledger.fail(failures)
             attempts = ledger.lease([task.id for task in chosen], worker=worker.name, seconds=lease_seconds())
             hit("push.before_lease")
