@@ -20,43 +20,32 @@ from ami.jobs.models import DataExport, ExportFormat, Job
 from ami.main.media import base_url_of, signed_query
 from ami.users.models import User
 
+_SHOWN = (
+    "project",
+    "format",
+    "what",
+    "user",
+    "job_link",
+    "status",
+    "rows_written",
+    "bytes",
+    "download",
+    "created_at",
+)
+
 
 @admin.register(DataExport)
 class DataExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Exports: made by the API and by the actions on jobs; here they are downloaded and deleted."""
 
-    list_display = (
-        "id",
-        "project",
-        "format",
-        "what",
-        "user",
-        "job_link",
-        "status",
-        "rows_written",
-        "bytes",
-        "download",
-        "created_at",
-    )
+    list_display = ("id", *_SHOWN)
     list_filter = ("format", "job__status", "project")
     list_select_related = ("project", "user", "job")
     search_fields = ("project__name", "user__name", "user__email")
     ordering = ("-pk",)
     paginator = BoundedPaginator
     show_full_result_count = False
-    fields = readonly_fields = (
-        "project",
-        "format",
-        "what",
-        "user",
-        "job_link",
-        "status",
-        "rows_written",
-        "bytes",
-        "download",
-        "created_at",
-        "updated_at",
-    )
+    fields = readonly_fields = (*_SHOWN, "updated_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody: an export is made with its job."""
