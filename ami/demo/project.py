@@ -22,6 +22,9 @@ from ami.users.models import User
 from ami.users.roles import Role
 
 PROJECT_NAME = "Demo"
+MADE_UP_PLACE = {"latitude": 9.16, "longitude": -79.84}
+"""Exports want to know where a station stands."""
+
 LONGEST_NAME = 255
 
 
@@ -77,7 +80,9 @@ def set_up_captures(project: DemoProject, folder: Path, *, station: str, limit: 
 
     Damaged files become captures too: what the system does with them is worth seeing.
     """
-    deployment, _ = Deployment.objects.get_or_create(project_id=project.id, name=station[-LONGEST_NAME:])
+    deployment, _ = Deployment.objects.get_or_create(
+        project_id=project.id, name=station[-LONGEST_NAME:], defaults=MADE_UP_PLACE
+    )
     report = import_folder(deployment=deployment, folder=folder, limit=limit, allow_unreadable=True)
     captures = SourceImage.objects.filter(deployment=deployment).order_by("path")
     chosen = list(captures.values_list("pk", flat=True)[:limit])
