@@ -37,6 +37,9 @@ ZOMBIE_STREAMS_MAX_AGE_MINUTES = declare.integer(
     "Age in minutes from which a stream is deleted whose job ended or is gone; 0: at once.",
     minimum=0,
 )
+JOB_SAMPLES_KEPT_DAYS = declare.integer(
+    "JOB_SAMPLES_KEPT_DAYS", 30, "Days for which the course of a job is kept for its chart.", minimum=1
+)
 HEALTH_REPORTS_KEPT_DAYS = declare.integer(
     "HEALTH_REPORTS_KEPT_DAYS", 30, "Days for which reports of health checks are kept.", minimum=1
 )
