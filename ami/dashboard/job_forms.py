@@ -11,7 +11,7 @@ from ami.jobs.models import Job
 from ami.jobs.models.job import JOB_TYPES, PRIORITY_DEFAULT, PRIORITY_MAX, PRIORITY_MIN
 from ami.jobs.states import CANCELABLE, JobState
 from ami.main.models import Deployment, Project, SourceImageCollection
-from ami.ml.models import Pipeline
+from ami.ml.models import Pipeline, ProjectPipelineConfig
 
 LARGEST_ID = 2**63 - 1
 MOST_CAPTURES = 2**31 - 1
@@ -67,6 +67,12 @@ class JobFilter(forms.Form):
         return jobs if asked["before"] is None else jobs.filter(pk__lt=asked["before"])
 
 
+def enabled_pipelines(project: Project) -> QuerySet[Pipeline]:
+    """Those that jobs of the project may use."""
+    configs = ProjectPipelineConfig.objects.filter(project=project, enabled=True)
+    return Pipeline.objects.filter(pk__in=configs.values("pipeline")).order_by("name", "pk")
+
+
 class StartForm(forms.Form):
     """A job over the captures of a set or of a station of one project."""
 
@@ -93,12 +99,9 @@ class StartForm(forms.Form):
     def __init__(self, data: Any, project: Project, initial: dict[str, Any] | None = None) -> None:
         """`data`: what was sent, None for an empty form; what can be chosen is the project's own."""
         super().__init__(data, initial=initial, label_suffix="")
-        enabled = Pipeline.objects.filter(
-            project_pipeline_configs__project=project, project_pipeline_configs__enabled=True
-        )
         sets = SourceImageCollection.objects.filter(project=project).order_by("-pk")
         stations = Deployment.objects.filter(project=project).order_by("name", "pk")
-        self.fields["pipeline"] = forms.ModelChoiceField(enabled.distinct().order_by("name", "pk"))
+        self.fields["pipeline"] = forms.ModelChoiceField(enabled_pipelines(project), empty_label="choose one")
         self.fields["capture_set"] = forms.ModelChoiceField(
             sets, required=False, empty_label="none", help_text="Or choose a station."
         )

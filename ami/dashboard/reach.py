@@ -19,6 +19,11 @@ def projects_of(request: HttpRequest) -> QuerySet[Project]:
     return Project.objects.all().visible_to(request.user)
 
 
+def visible_ids(request: HttpRequest) -> list[int]:
+    """The ids of those projects, in order."""
+    return list(projects_of(request).order_by("pk").values_list("pk", flat=True))
+
+
 def access(request: HttpRequest) -> Access:
     """What the person may do, looked up once a request."""
     return access_of(request)  # type: ignore[arg-type]  # it wants nothing of it but the person
@@ -27,6 +32,11 @@ def access(request: HttpRequest) -> Access:
 def is_insider(request: HttpRequest, project_id: int) -> bool:
     """Whether the person may read what names hosts, workers and people: logs, and the texts of errors."""
     return access(request).may(MAY_READ, project_id)
+
+
+def may_start(request: HttpRequest, project: Project) -> bool:
+    """Whether the person may start jobs over the captures of a project."""
+    return all(access(request).may(name, project.pk) for name in ("create_job", "run_ml_job"))
 
 
 def find(request: HttpRequest, rows: QuerySet[ModelT], pk: int) -> ModelT:

@@ -51,16 +51,21 @@ class Course:
 
 # A retry takes images out of `failed` again; what was done before it was done all the same.
 _BARS = """
+WITH here AS (
+    SELECT s.job_id, s.at, s.processed, s.failed FROM jobs_jobsample s {of}
+    WHERE s.at >= %(since)s AND s.at < %(until)s
+), before AS (
+    SELECT last.* FROM (SELECT DISTINCT job_id FROM here) job CROSS JOIN LATERAL (
+        SELECT s.job_id, s.at, s.processed, s.failed FROM jobs_jobsample s
+        WHERE s.job_id = job.job_id AND s.at < %(since)s ORDER BY s.at DESC LIMIT 1
+    ) last
+), steps AS (
+    SELECT at, processed - lag(processed) OVER w AS processed, failed - lag(failed) OVER w AS failed
+    FROM (TABLE here UNION ALL TABLE before) known WINDOW w AS (PARTITION BY job_id ORDER BY at)
+)
 SELECT floor(extract(epoch FROM at - %(since)s) / %(seconds)s)::int AS bar,
-    sum(greatest(processed - processed_before, 0)), sum(greatest(failed - failed_before, 0))
-FROM (
-    SELECT s.at, s.processed, s.failed, lag(s.processed) OVER w AS processed_before,
-        lag(s.failed) OVER w AS failed_before
-    FROM jobs_jobsample s {of}
-    WHERE s.at > %(since)s - make_interval(secs => %(seconds)s + %(gap)s) AND s.at < %(until)s
-    WINDOW w AS (PARTITION BY s.job_id ORDER BY s.at)
-) steps
-WHERE processed_before IS NOT NULL AND at >= %(since)s GROUP BY bar
+    sum(greatest(processed, 0)), sum(greatest(failed, 0))
+FROM steps WHERE processed IS NOT NULL AND at >= %(since)s GROUP BY bar
 """
 _OF_JOB = "JOIN jobs_job j ON j.id = s.job_id AND j.id = %(job)s"
 _OF_PROJECTS = "JOIN jobs_job j ON j.id = s.job_id AND j.project_id = ANY(%(projects)s)"
@@ -85,7 +90,7 @@ def course_of_job(job: Job, until: datetime) -> Course | None:
 
 def _course(of: str, since: datetime, seconds: float, bars: int, narrow: dict[str, object]) -> Course:
     until = since + timedelta(seconds=seconds * bars)
-    wanted = {"since": since, "until": until, "seconds": seconds, "gap": GAP_SECONDS, **narrow}
+    wanted = {"since": since, "until": until, "seconds": seconds, **narrow}
     found = {bar: Bar(int(done), int(failed)) for bar, done, failed in rows(_BARS.format(of=of), wanted)}
     return Course(since, seconds, [found.get(number, Bar()) for number in range(bars)])
 

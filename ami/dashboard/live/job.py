@@ -18,6 +18,8 @@ from ami.jobs.states import RUNNING, JobState
 
 LOG_LINES = 100
 MOST_WORKERS = 50
+FEWEST_BARS = 4
+"""Fewer say nothing that the numbers do not say."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class JobView:
     log: list[JobLog]
 
     @property
+    def is_undone(self) -> bool:
+        """Whether a retry would find something to do."""
+        return self.job.is_final and (self.job.status != JobState.SUCCESS or bool(self.reasons))
+
+    @property
     def is_live(self) -> bool:
         """Whether it may change by itself."""
         return not self.job.is_final and self.job.status != JobState.CREATED
@@ -70,7 +77,7 @@ def look_at(job: Job) -> JobView:
         _took(job, now),
         words.rate(pace.rate) if pace else "",
         words.eta(pace) if pace else "",
-        chart_of(course, _course_words(course)) if course and (course.processed or course.failed) else None,
+        _chart(course),
         workers,
         max((each.processed + each.failed for each in workers), default=0),
         reasons_of(job.pk),
@@ -118,6 +125,12 @@ def _took(job: Job, now: datetime) -> str:
     if job.started_at is None:
         return ""
     return words.duration((job.finished_at or now) - job.started_at)
+
+
+def _chart(course: Course | None) -> Chart | None:
+    if course is None or len(course.bars) < FEWEST_BARS or not (course.processed or course.failed):
+        return None
+    return chart_of(course, _course_words(course))
 
 
 def _course_words(course: Course) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ami.base import clock
@@ -21,11 +21,11 @@ JOBS_SHOWN = 20
 WORKERS_SHOWN = 20
 
 # The newest sample of a job is as old as its last change: what it says is left, is left.
-_LEFT = """
-SELECT coalesce(sum(newest."left"), 0)::bigint FROM unnest(%s::bigint[]) AS job(id)
-CROSS JOIN LATERAL (
+_RUNNING = """
+SELECT count(*), coalesce(sum(newest."left"), 0)::bigint FROM jobs_job job LEFT JOIN LATERAL (
     SELECT "left" FROM jobs_jobsample s WHERE s.job_id = job.id ORDER BY s.at DESC LIMIT 1
-) newest
+) newest ON true
+WHERE job.status = ANY(%s) AND job.project_id = ANY(%s)
 """
 
 
@@ -44,9 +44,9 @@ class Overview:
 
 
 def look_around(visible: Collection[int], inner: Collection[int]) -> Overview:
-    """The state of the projects in `visible`, and of the workers of those in `inner`; eight statements."""
-    running = Job.objects.filter(project__in=visible, status__in=RUNNING).order_by("-pk")
-    ids = list(running.values_list("pk", flat=True))
+    """The state of the projects in `visible`, and of the workers of those in `inner`; six statements."""
+    running, left = rows(_RUNNING, [sorted(RUNNING), list(visible)])[0]
+    jobs = Job.objects.filter(project__in=visible, status__in=RUNNING).order_by("-pk")
     now = clock.now()
     course = course_of_projects(visible, now)
     lately = course.bars[-6:-1]
@@ -56,16 +56,12 @@ def look_around(visible: Collection[int], inner: Collection[int]) -> Overview:
     held = [row.holds for row in workers]
     said = f"{course.processed:,} images processed and {course.failed:,} failed in the last hour"
     return Overview(
-        running=len(ids),
-        left=_left(ids),
+        running=running,
+        left=left,
         leased=None if None in held else sum(each or 0 for each in held),
         rate=words.rate(done / (60 * len(lately))) if done else "",
         online=len(workers),
         chart=chart_of(course, said),
-        jobs=rows_of(running, JOBS_SHOWN),
+        jobs=rows_of(jobs, JOBS_SHOWN),
         workers=sorted(workers, key=lambda row: -(row.holds or 0))[:WORKERS_SHOWN],
     )
-
-
-def _left(jobs: Sequence[int]) -> int:
-    return int(rows(_LEFT, [list(jobs)])[0][0]) if jobs else 0

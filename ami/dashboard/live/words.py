@@ -24,11 +24,9 @@ def about(seconds: float) -> str:
     """A duration that nobody knows to the second: its largest unit, rounded."""
     if seconds < 60:
         return "less than a minute"
-    for size, name in _STEPS:
-        number = round(seconds / size)
-        if number >= 2 or (number == 1 and seconds >= size * 0.9):
-            return f"{number} {name}{'' if number == 1 else 's'}"
-    raise AssertionError(seconds)
+    size, name = next(step for step in _STEPS if seconds >= 1.5 * step[0] or step[1] == "minute")
+    number = round(seconds / size)
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def rate(images_per_second: float) -> str:

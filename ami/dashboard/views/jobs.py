@@ -12,18 +12,17 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from ami.base.errors import AmiError
-from ami.dashboard.job_forms import JobFilter, StartForm
+from ami.dashboard.job_forms import JobFilter, StartForm, enabled_pipelines
 from ami.dashboard.live.jobs import any_live, rows_of
 from ami.dashboard.live.shared import Fragment, fragment
 from ami.dashboard.pages import guarded, page
-from ami.dashboard.reach import access, find_project, projects_of
+from ami.dashboard.reach import find_project, may_start, projects_of
 from ami.dashboard.starting import Forecast, forecast, start_job
 from ami.dashboard.views.job import live_response
 from ami.jobs.models import Job
 from ami.main.models import Project
 
 SHOWN = 30
-MAY_START = ("create_job", "run_ml_job")
 
 
 @page
@@ -66,11 +65,7 @@ def _rows(request: HttpRequest, form: JobFilter) -> Fragment:
 def _startable(request: HttpRequest) -> list[Project]:
     if not request.user.is_authenticated:
         return []
-    return [each for each in projects_of(request) if _may_start(request, each)]
-
-
-def _may_start(request: HttpRequest, project: Project) -> bool:
-    return all(access(request).may(name, project.pk) for name in MAY_START)
+    return [each for each in projects_of(request) if may_start(request, each)]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -81,7 +76,7 @@ def start(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _open_to(request: HttpRequest, pk: int) -> Project:
     project = find_project(request, pk)
-    if not _may_start(request, project):
+    if not may_start(request, project):
         raise PermissionDenied("You do not have permission to start jobs in this project.")
     return project
 
@@ -89,6 +84,9 @@ def _open_to(request: HttpRequest, pk: int) -> Project:
 def _start(request: HttpRequest, project: Project) -> HttpResponse:
     if request.method != "POST":
         initial = {"capture_set": request.GET.get("set"), "station": request.GET.get("station")}
+        only = list(enabled_pipelines(project)[:2])
+        if len(only) == 1:
+            initial["pipeline"] = str(only[0].pk)
         return _form(request, project, StartForm(None, project, initial))
     form = StartForm(request.POST, project)
     if not form.is_valid():

@@ -12,7 +12,7 @@ from django.urls import reverse
 from ami.dashboard.live.overview import look_around
 from ami.dashboard.live.shared import Fragment, fragment, shared
 from ami.dashboard.pages import page
-from ami.dashboard.reach import projects_of
+from ami.dashboard.reach import visible_ids
 from ami.dashboard.views.job import live_response
 from ami.dashboard.views.workers import inner_projects
 
@@ -40,8 +40,8 @@ def overview_live(request: HttpRequest) -> HttpResponse:
 
 
 def _view(request: HttpRequest) -> Fragment:
-    visible = sorted(projects_of(request).values_list("pk", flat=True))
-    inner = sorted(inner_projects(request))
+    visible = visible_ids(request)
+    inner = inner_projects(request, visible)
 
     def make() -> Fragment:
         context = {"view": look_around(visible, inner)}

@@ -7,7 +7,7 @@ from django.shortcuts import render
 
 from ami.dashboard import counts
 from ami.dashboard.pages import page
-from ami.dashboard.reach import find_project, projects_of
+from ami.dashboard.reach import find_project, may_start, projects_of
 from ami.dashboard.tiles import tiles_of
 from ami.main.models import Deployment, SourceImage, SourceImageCollection
 from ami.main.related import count_of
@@ -54,5 +54,6 @@ def project(request: HttpRequest, pk: int) -> HttpResponse:
         "shown": SHOWN,
         "more_stations": len(stations) > SHOWN,
         "more_sets": len(sets) > SHOWN,
+        "may_start": may_start(request, found),
     }
     return render(request, "dashboard/project.html", context)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -10,11 +12,9 @@ from django.urls import reverse
 from ami.dashboard.live.shared import Fragment, fragment
 from ami.dashboard.live.workers import heard, held_by, rows_of, workers_of
 from ami.dashboard.pages import page
-from ami.dashboard.reach import access, projects_of
+from ami.dashboard.reach import is_insider, visible_ids
 from ami.dashboard.views.job import live_response
-from ami.jobs.api.logs import MAY_READ
 from ami.jobs.models import JobContribution
-from ami.main.models import Project
 from ami.ml.models import WorkerInstance
 
 SHOWN = 200
@@ -37,7 +37,7 @@ def workers_live(request: HttpRequest) -> HttpResponse:
 @page
 def worker(request: HttpRequest, pk: int) -> HttpResponse:
     """What a worker is, what it holds, and what it did."""
-    projects = inner_projects(request)
+    projects = inner_projects(request, visible_ids(request))
     found = workers_of(projects).filter(pk=pk).first()
     if found is None:
         raise Http404
@@ -53,18 +53,15 @@ def worker(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "dashboard/worker.html", context)
 
 
-def inner_projects(request: HttpRequest) -> list[int]:
-    """The projects whose inside the person may see, where workers and hosts have names."""
+def inner_projects(request: HttpRequest, visible: Collection[int]) -> list[int]:
+    """Of these projects those whose inside the person may see, where workers and hosts have names."""
     if not request.user.is_authenticated:
         return []
-    if request.user.is_superuser:
-        return list(Project.objects.values_list("pk", flat=True))
-    visible = projects_of(request).values_list("pk", flat=True)
-    return [project for project in visible if access(request).may(MAY_READ, project)]
+    return [project for project in visible if is_insider(request, project)]
 
 
 def _rows(request: HttpRequest) -> Fragment:
-    projects = inner_projects(request)
+    projects = inner_projects(request, visible_ids(request))
     shown: list[WorkerInstance] = list(
         workers_of(projects).order_by("-online", "-last_seen", "pk")[: SHOWN + 1]
     )
