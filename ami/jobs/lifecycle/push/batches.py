@@ -25,9 +25,6 @@ from ami.jobs.states import TaskState
 from ami.main.addresses import addresses
 from ami.taskqueue import Lease
 
-ANSWER_MARGIN_SECONDS = 30.0
-"""For what we do with an answer, so that its images are not leased twice meanwhile."""
-
 
 @dataclass(frozen=True, slots=True)
 class PushedImage:
@@ -42,7 +39,7 @@ Batch = Sequence[PushedImage]
 
 def lease_seconds() -> float:
     """How long a pushed image is leased: for one request and its answer."""
-    return float(settings.PUSH_REQUEST_SECONDS) + ANSWER_MARGIN_SECONDS
+    return float(settings.PUSH_REQUEST_SECONDS) + float(settings.PUSH_ANSWER_SECONDS)
 
 
 class Batches:
