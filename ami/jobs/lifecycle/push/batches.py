@@ -2,10 +2,14 @@
 
 `published_to` is how far this pass over the ledger has come. What failed or was given back behind it waits
 for the next pass, which begins when this one has found the end.
+
+Images on their last attempt come at the end of a pass, one by one and while nothing else is under way: one
+that kills the service breaks off every request that is under way, and their images have attempts to lose.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,34 +54,50 @@ class Batches:
         self._claim = claim
         self._size = size
         self._ready: list[Batch] = []
+        self._last_tried = 0
         self.position = position
         self.pass_over = False
         """Whether the end was found: what is left now waits for its time, or for the next pass."""
 
-    def next(self, worker: Worker) -> Batch | None:
+    def next(self, worker: Worker, *, undisturbed: bool) -> Batch | None:
         """The next batch, leased for `worker`; None when this pass has come to its end.
 
-        After that only what is put back comes.
+        After that only what is put back comes, and, if nothing else is under way (`undisturbed`), images on
+        their last attempt.
         """
         while self._ready:
             if batch := still_held(self._ready.pop(0)):
                 return batch
-        while found := self._free_rows():
-            leased = self._lease([image for image, _ in found], worker)
-            self.position = max(position for _, position in found)
-            if leased:
-                self._ready = leased[1:]
-                return leased[0]
-        self.position = 0
-        self.pass_over = True
+        while not self.pass_over:
+            found = self._free_rows(self.position, self._size, last_attempt=False)
+            if batch := self._first_of(found, worker):
+                return batch
+            self.pass_over = not found
+        while undisturbed and (found := self._free_rows(self._last_tried, 1, last_attempt=True)):
+            if batch := self._first_of(found, worker):
+                return batch
         return None
 
-    def _free_rows(self) -> list[tuple[int, int]]:
-        """Image and position of the next free rows of this pass."""
+    def _first_of(self, found: Sequence[tuple[int, int]], worker: Worker) -> Batch | None:
+        """Lease these images, and go on behind them."""
+        leased = self._lease([image for image, _ in found], worker) if found else []
+        self._ready = leased[1:]
         if self.pass_over:
-            return []
-        found = rows(_NEXT, [self._claim.job_id, self.position, TaskState.PENDING, self._size])
-        return [(image, position) for image, position in found]
+            self._last_tried = max(position for _, position in found)
+        else:
+            self.position = max((position for _, position in found), default=0)
+        return leased[0] if leased else None
+
+    def _free_rows(self, behind: int, count: int, *, last_attempt: bool) -> list[tuple[int, int]]:
+        """Image and position of the next free rows: fresh ones, or one that goes alone.
+
+        One at a time, because the lease of the second would run while the first is worked on.
+        """
+        last = max(1, settings.NATS_MAX_DELIVER - 1)
+        parameters = [self._claim.job_id, behind, TaskState.PENDING, last, last_attempt, count]
+        found = rows(_NEXT, parameters)
+        fresh = list(itertools.takewhile(lambda row: not row[2], found))
+        return [(image, position) for image, position, _ in fresh or found[:1]]
 
     def put_back(self, batch: Batch) -> None:
         """Half of a batch that failed: it comes next."""
@@ -147,10 +167,11 @@ def next_opening(job_id: int) -> float | None:
     return max(0.0, float(wait or 0.0)) if pending else None
 
 
-_NEXT = """SELECT image_id, position FROM jobs_jobtask
+_NEXT = """SELECT image_id, position, attempt > released FROM jobs_jobtask
 WHERE job_id = %s AND position > %s AND status = %s
     AND (leased_until IS NULL OR leased_until <= clock_timestamp())
     AND (not_before IS NULL OR not_before <= clock_timestamp())
+    AND (attempt - released >= %s) = %s
 ORDER BY position LIMIT %s"""
 
 _OPENING = """SELECT count(*), EXTRACT(EPOCH FROM
