@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 from ami.chaos.database import ask, value
 from ami.chaos.door import Mood
 from ami.chaos.failpoints import PUSHING
@@ -24,7 +26,6 @@ AWAY_SECONDS = 3.0
 FROZEN_SECONDS = 6.0
 """Longer than one request may take, shorter than all attempts of an image."""
 ENOUGH_FAILED = 3
-ATTEMPTS = 3
 STEPS = (*PUSHING, "receive.before_commit", "receive.after_commit", "receive.after_enqueue")
 IN_A_REQUEST = "Celery in a request"
 MOODS = {
@@ -36,9 +37,10 @@ MOODS = {
 @scenario(
     "F45",
     "A job that is pushed to a service, and everything that may happen to it",
-    injects="kill -9 for who pushes, at each step and in the middle of a request; the service dies and comes "
-    "back, answers 500 or hangs up until images have failed, is not ready, stands still; one of two dies; "
-    "NATS is away until the job has ended, Redis comes back empty, Postgres is stopped or killed",
+    injects="kill -9 for who pushes, at each step and in the middle of a request; an image kills the service "
+    "each time; the service dies and comes back, answers 500 or hangs up until images have failed, is not "
+    "ready, stands still; one of two dies; NATS is away until the job has ended, Redis comes back empty, "
+    "Postgres is stopped or killed",
     holds="The job ends exactly. What fails says why, and is done when it is tried again; a service that is "
     "away costs no image an attempt; another one takes over; NATS is not needed.",
     variants=(
@@ -139,9 +141,8 @@ def _fail_some(run: Run, job: ChaosJob, door: Door) -> None:
     for image, (code, text, attempts) in failures.items():
         why = f"image {image} failed as {code} with {text!r} after {attempts} attempts"
         run.must(code == ErrorCode.SERVICE_ERROR and words in text, f"I2 {why}: it does not say why")
-        run.must(
-            attempts == ATTEMPTS <= door.refused[image], f"I2 {why}, refused {door.refused[image]} times"
-        )
+        refused = door.refused[image]
+        run.must(attempts == settings.NATS_MAX_DELIVER <= refused, f"I2 {why}, refused {refused} times")
     run.operator.insist("POST", f"/jobs/{job.id}/retry-failed/", json={})
 
 
@@ -155,9 +156,8 @@ def _poison(run: Run) -> None:
         job.failed = frozenset([victim])
         run.finish(job)
     code, text, attempts = _failures(job)[victim]
-    run.must(
-        code == ErrorCode.SERVICE_ERROR and attempts == ATTEMPTS, f"I2 it failed as {code} with {text!r}"
-    )
+    used_up = attempts == settings.NATS_MAX_DELIVER
+    run.must(code == ErrorCode.SERVICE_ERROR and used_up, f"I2 it failed as {code} with {text!r}")
     _was_pushed(run, job)
 
 

@@ -68,25 +68,24 @@ class Batches:
         while self._ready:
             if batch := still_held(self._ready.pop(0)):
                 return batch
+        return self._next_of_pass(worker) or (self._next_last_attempt(worker) if undisturbed else None)
+
+    def _next_of_pass(self, worker: Worker) -> Batch | None:
         while not self.pass_over:
             found = self._free_rows(self.position, self._size, last_attempt=False)
-            if batch := self._first_of(found, worker):
-                return batch
+            self.position = max((position for _, position in found), default=0)
             self.pass_over = not found
-        while undisturbed and (found := self._free_rows(self._last_tried, 1, last_attempt=True)):
-            if batch := self._first_of(found, worker):
-                return batch
+            if leased := self._lease([image for image, _ in found], worker):
+                self._ready = leased[1:]
+                return leased[0]
         return None
 
-    def _first_of(self, found: Sequence[tuple[int, int]], worker: Worker) -> Batch | None:
-        """Lease these images, and go on behind them."""
-        leased = self._lease([image for image, _ in found], worker) if found else []
-        self._ready = leased[1:]
-        if self.pass_over:
-            self._last_tried = max(position for _, position in found)
-        else:
-            self.position = max((position for _, position in found), default=0)
-        return leased[0] if leased else None
+    def _next_last_attempt(self, worker: Worker) -> Batch | None:
+        while found := self._free_rows(self._last_tried, 1, last_attempt=True):
+            ((image, self._last_tried),) = found
+            if leased := self._lease([image], worker):
+                return leased[0]
+        return None
 
     def _free_rows(self, behind: int, count: int, *, last_attempt: bool) -> list[tuple[int, int]]:
         """Image and position of the next free rows: fresh ones, or one that goes alone.
@@ -94,8 +93,7 @@ class Batches:
         One at a time, because the lease of the second would run while the first is worked on.
         """
         last = max(1, settings.NATS_MAX_DELIVER - 1)
-        parameters = [self._claim.job_id, behind, TaskState.PENDING, last, last_attempt, count]
-        found = rows(_NEXT, parameters)
+        found = rows(_NEXT, [self._claim.job_id, behind, TaskState.PENDING, last, last_attempt, count])
         fresh = list(itertools.takewhile(lambda row: not row[2], found))
         return [(image, position) for image, position, _ in fresh or found[:1]]
 
@@ -117,6 +115,8 @@ class Batches:
         )
 
     def _lease(self, image_ids: Sequence[int], worker: Worker) -> list[Batch]:
+        if not image_ids:
+            return []
         job_id = self._claim.job_id
         with transaction.atomic():
             if not ledger.keep_job(job_id):
