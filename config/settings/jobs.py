@@ -89,6 +89,13 @@ PUSH_REQUEST_SECONDS = declare.decimal(
     minimum=0.1,
     maximum=100,
 )
+PUSH_ANSWER_SECONDS = declare.decimal(
+    "PUSH_ANSWER_SECONDS",
+    30.0,
+    "For what is done with an answer of a push service: its images stay leased so much longer than the "
+    "request may take.",
+    minimum=1,
+)
 TURN_PORTION = declare.integer(
     "TURN_PORTION",
     1,
