@@ -7,6 +7,7 @@ from django.urls import path
 from ami.dashboard.accounts import LogIn, LogOut
 from ami.dashboard.views.capture import capture
 from ami.dashboard.views.captures import capture_set, station
+from ami.dashboard.views.exports import export, exports
 from ami.dashboard.views.pictures import thumbnail
 from ami.dashboard.views.projects import project, projects
 
@@ -14,6 +15,8 @@ app_name = "dashboard"
 urlpatterns = [
     path("projects/", projects, name="projects"),
     path("projects/<int:pk>/", project, name="project"),
+    path("projects/<int:pk>/exports/", exports, name="exports"),
+    path("exports/<int:pk>/", export, name="export"),
     path("sets/<int:pk>/", capture_set, name="set"),
     path("stations/<int:pk>/", station, name="station"),
     path("captures/<int:pk>/", capture, name="capture"),

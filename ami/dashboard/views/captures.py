@@ -9,6 +9,7 @@ from django.shortcuts import render
 
 from ami.dashboard.findings import taxa_on
 from ami.dashboard.forms import CaptureFilter
+from ami.dashboard.offers import offer_of
 from ami.dashboard.pages import page
 from ami.dashboard.reach import find
 from ami.dashboard.scopes import Scope, scope_of_set, scope_of_station
@@ -23,7 +24,9 @@ def capture_set(request: HttpRequest, pk: int) -> HttpResponse:
     found = find(request, SourceImageCollection.objects.select_related("project"), pk)
     form = CaptureFilter(request.GET, Deployment.objects.filter(project_id=found.project_id))
     scope = scope_of_set(found, form.station if form.is_valid() else None)
-    return _grid(request, form, scope, {"project": found.project, "kind": "Capture set", "place": found})
+    offer = offer_of(request, found.project_id, set_id=found.pk)
+    context = {"project": found.project, "kind": "Capture set", "place": found, "offer": offer}
+    return _grid(request, form, scope, context)
 
 
 @page
