@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
+from ami.dashboard.names import has_name, of_taxa
 from ami.main.models import Deployment
 from ami.main.related import has_detections, is_processed
 from ami.main.taxonomy import named_or_below
@@ -54,7 +55,7 @@ class BoxFilter(forms.Form):
         names = Classification.objects.all()
         if score is not None:
             names = names.filter(score__gte=score)
-        return names.filter(taxon_id__in=taxon) if taxon is not None else names
+        return of_taxa(names, taxon) if taxon is not None else names
 
 
 class CaptureFilter(BoxFilter):
@@ -98,7 +99,7 @@ class CaptureFilter(BoxFilter):
         """What a capture must meet, its station apart."""
         found = list(_SHOWN[self.cleaned_data["show"]])
         if self.names is not None:
-            found.append(Q(Exists(self.names.filter(detection__source_image_id=OuterRef("pk")))))
+            found.append(has_name(self.names, self.cleaned_data["taxon"]))
         return found
 
 
