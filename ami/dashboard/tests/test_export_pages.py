@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.template.loader import render_to_string
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
+from ami.dashboard.offers import offer_of
 from ami.dashboard.tests.conftest import Visit
 from ami.dashboard.tests.found import add_box
 from ami.dashboard.tests.reading import PageRead, read
@@ -115,8 +117,15 @@ def test_the_page_of_a_project_exports_all_of_it(
     assert DataExport.objects.get().filters == {}
 
 
-def test_an_offer_for_a_job_posts_its_number(visit: Visit, people: People) -> None:
+def test_an_offer_for_a_job_names_it_and_says_what_is_wrong_with_it(visit: Visit, people: People) -> None:
     job = create_job(name="Moths", project=people.project)
+    request = RequestFactory().get("/")
+    request.user = people.user("manager")
+    form = render_to_string(
+        "dashboard/_exports.html", {"offer": offer_of(request, people.project.pk, job_id=job.pk)}, request
+    )
+    assert f'name="job_id" value="{job.pk}"' in form
+    assert "what was found in this job" in form
     answer = ask(visit("manager"), people.project, job_id=job.pk)
     assert answer.status_code == 400
     assert f"The job {job.pk} has no pipeline" in answer.content.decode()
