@@ -1,10 +1,10 @@
 """The search for captures by a taxon and all that belongs to it, which may be a species or all moths.
 
 Few taxa are few rows of an index, and Postgres begins there. Of many taxa it believes that it had better read
-all classifications of the platform first: with 1,000,000 captures and an order of 30,000 taxa a page takes one
-to two seconds then, and more with every capture. So captures of many taxa are tried one by one, newest first,
-and the search ends when a page is full: 0.2 s where they are common, and one second where none of the 50,000
-captures that a page looks at is of them.
+all classifications of the platform first: with 1,000,000 captures and an order of 30,000 taxa a page takes
+one to two seconds then, and more with every capture. So captures of many taxa are tried one by one, newest
+first, and the search ends when a page is full: 0.2 s where they are common, one second where none of the
+50,000 captures that a page looks at is of them.
 """
 
 from __future__ import annotations
