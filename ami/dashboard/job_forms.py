@@ -7,13 +7,13 @@ from typing import Any
 from django import forms
 from django.db.models import Q, QuerySet
 
+from ami.dashboard.forms import LARGEST_ID
 from ami.jobs.models import Job
 from ami.jobs.models.job import JOB_TYPES, PRIORITY_DEFAULT, PRIORITY_MAX, PRIORITY_MIN
 from ami.jobs.states import CANCELABLE, JobState
 from ami.main.models import Deployment, Project, SourceImageCollection
 from ami.ml.models import Pipeline, ProjectPipelineConfig
 
-LARGEST_ID = 2**63 - 1
 MOST_CAPTURES = 2**31 - 1
 
 _SHOWN: dict[str, Q] = {

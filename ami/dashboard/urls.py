@@ -7,6 +7,7 @@ from django.urls import path
 from ami.dashboard.accounts import LogIn, LogOut
 from ami.dashboard.views.capture import capture
 from ami.dashboard.views.captures import capture_set, station
+from ami.dashboard.views.exports import export, exports
 from ami.dashboard.views.job import job, job_live
 from ami.dashboard.views.job_actions import cancel, retry_failed, run
 from ami.dashboard.views.jobs import expected, jobs, jobs_live, start
@@ -34,6 +35,8 @@ urlpatterns = [
     path("workers/<int:pk>/", worker, name="worker"),
     path("projects/", projects, name="projects"),
     path("projects/<int:pk>/", project, name="project"),
+    path("projects/<int:pk>/exports/", exports, name="exports"),
+    path("exports/<int:pk>/", export, name="export"),
     path("sets/<int:pk>/", capture_set, name="set"),
     path("stations/<int:pk>/", station, name="station"),
     path("captures/<int:pk>/", capture, name="capture"),

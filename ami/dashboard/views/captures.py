@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from ami.dashboard.findings import taxa_on
 from ami.dashboard.forms import CaptureFilter
+from ami.dashboard.offers import offer_of
 from ami.dashboard.pages import page
 from ami.dashboard.reach import find, may_start
 from ami.dashboard.scopes import Scope, scope_of_set, scope_of_station
@@ -24,17 +25,14 @@ def capture_set(request: HttpRequest, pk: int) -> HttpResponse:
     found = find(request, SourceImageCollection.objects.select_related("project"), pk)
     form = CaptureFilter(request.GET, Deployment.objects.filter(project_id=found.project_id))
     scope = scope_of_set(found, form.station if form.is_valid() else None)
-    return _grid(
-        request,
-        form,
-        scope,
-        {
-            "project": found.project,
-            "kind": "Capture set",
-            "place": found,
-            "start": _start(request, found.project, f"set={found.pk}"),
-        },
-    )
+    context = {
+        "project": found.project,
+        "kind": "Capture set",
+        "place": found,
+        "start": _start(request, found.project, f"set={found.pk}"),
+        "offer": offer_of(request, found.project_id, set_id=found.pk),
+    }
+    return _grid(request, form, scope, context)
 
 
 @page

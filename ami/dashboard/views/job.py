@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from ami.dashboard.live.job import look_at
 from ami.dashboard.live.shared import Fragment, fragment, shared
+from ami.dashboard.offers import offer_of
 from ami.dashboard.pages import page
 from ami.dashboard.reach import access, find, is_insider
 from ami.jobs.api.running import may_run
@@ -27,7 +28,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         "job": found,
         "live": _live(pk, insider=insider, runner=may_run(access(request), found)),
         "address": reverse("dashboard:job-live", args=[pk]),
-        "insider": insider,
+        "offer": offer_of(request, found.project_id, job_id=pk) if found.pipeline_id else None,
     }
     return render(request, "dashboard/job.html", context)
 

@@ -9,13 +9,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from ami.base.errors import AmiError
 from ami.dashboard.job_forms import JobFilter, StartForm, enabled_pipelines
 from ami.dashboard.live.jobs import any_live, rows_of
 from ami.dashboard.live.shared import Fragment, fragment
-from ami.dashboard.pages import guarded, page
+from ami.dashboard.pages import form_page, page
 from ami.dashboard.reach import find_project, may_start, projects_of
 from ami.dashboard.starting import Forecast, forecast, start_job
 from ami.dashboard.views.job import live_response
@@ -68,10 +67,10 @@ def _startable(request: HttpRequest) -> list[Project]:
     return [each for each in projects_of(request) if may_start(request, each)]
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def start(request: HttpRequest, pk: int) -> HttpResponse:
     """The form with which a job is started in a project, and starting it."""
-    return guarded(_start(request, _open_to(request, pk)))
+    return _start(request, _open_to(request, pk))
 
 
 def _open_to(request: HttpRequest, pk: int) -> Project:
