@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from config.settings.admin import *  # noqa: F403
 from config.settings.api import *  # noqa: F403
 from config.settings.celery import *  # noqa: F403
 from config.settings.django import *  # noqa: F403

@@ -33,6 +33,9 @@ DATA_DIR = Path(declare.string("AMI_DATA_DIR", str(BASE_DIR / ".ami"), "Folder f
 
 INSTALLED_APPS = [
     "ami.users",
+    "ami.base",
+    "unfold",  # before the admin whose templates it replaces
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

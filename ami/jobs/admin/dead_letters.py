@@ -13,9 +13,10 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from ami.base.admin.pages import MOST_COUNTED
 from ami.base.api.fields import parse_key
 from ami.jobs.admin.filters import FailedSinceFilter, JobNumberFilter, WorkerFilter
-from ami.jobs.admin.large import MOST_COUNTED, RowsOfJobsAdmin, first_line
+from ami.jobs.admin.large import RowsOfJobsAdmin, first_line
 from ami.jobs.lifecycle.requeue import Requeued, Selection, images_by_job, obstacle, requeue_each
 from ami.jobs.models import Attempt, DeadLetter
 from ami.main.addresses import address_of

@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ami.base.admin import ModelAdmin
 from ami.base.errors import AmiError
-from ami.jobs.admin.large import BoundedPaginator
 from ami.jobs.exports.create import create_export, delete_export
 from ami.jobs.models import DataExport, ExportFormat, Job
 from ami.main.media import base_url_of, signed_query
@@ -35,7 +35,7 @@ _SHOWN = (
 
 
 @admin.register(DataExport)
-class DataExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class DataExportAdmin(ModelAdmin):
     """Exports: made by the API and by the actions on jobs; here they are downloaded and deleted."""
 
     list_display = ("id", *_SHOWN)
@@ -43,8 +43,6 @@ class DataExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ("project", "user", "job")
     search_fields = ("project__name", "user__name", "user__email")
     ordering = ("-pk",)
-    paginator = BoundedPaginator
-    show_full_result_count = False
     fields = readonly_fields = (*_SHOWN, "updated_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

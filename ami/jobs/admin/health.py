@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from ami.jobs.admin.large import BoundedPaginator, ReadOnlyAdmin
+from ami.base.admin import ReadOnlyAdmin
 from ami.jobs.health.runner import CHECKS, run_check
 from ami.jobs.models import HealthReport
 
@@ -38,8 +38,6 @@ class HealthReportAdmin(ReadOnlyAdmin):
     list_display = ("check_name", "last_at", "runs", "checked", "fixed", "unfixable", "duration", "problem")
     list_filter = ("check_name", ResultFilter, "last_at")
     ordering = ("-last_at", "-pk")
-    paginator = BoundedPaginator
-    show_full_result_count = False
     actions = ("run_again",)
 
     @admin.display(description="took")

@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from ami.base.admin import ModelAdmin, TabularInline
 from ami.base.errors import AmiError
 from ami.jobs import logs
 from ami.jobs.admin.exports import EXPORT_ACTIONS
-from ami.jobs.admin.large import BoundedPaginator
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.lifecycle.delete import delete_job
 from ami.jobs.lifecycle.enqueue import run_job
@@ -60,7 +60,7 @@ _PARTS = {
 """Models whose rows belong to a job, and what people call them."""
 
 
-class JobStageInline(admin.TabularInline):  # type: ignore[type-arg]
+class JobStageInline(TabularInline):
     """The stages of a job with their figures: a projection of the ledger, which nobody edits."""
 
     model = JobStage
@@ -82,7 +82,7 @@ class JobStageInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Job)
-class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class JobAdmin(ModelAdmin):
     """Jobs: run, cancel and retry them here; create them in the API, which checks what they name."""
 
     list_display = (
@@ -103,8 +103,6 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ("project", "pipeline")
     search_fields = ("name", "project__name", "pipeline__slug")
     ordering = ("-pk",)
-    paginator = BoundedPaginator
-    show_full_result_count = False
     inlines = (JobStageInline,)
     actions = ("run_jobs", "cancel_jobs", "retry_jobs", *EXPORT_ACTIONS)
     fieldsets = (

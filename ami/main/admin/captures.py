@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ami.base.admin import ModelAdmin, TabularInline
 from ami.base.errors import InvalidInput
 from ami.main.addresses import address_of
 from ami.main.capture_sets import check_named, size_of_set, write_members
@@ -29,7 +30,7 @@ from ami.main.projects import create_project
 from ami.main.sampling.parameters import check_parameters
 
 
-class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
+class MembershipInline(TabularInline):
     """Who is in the project, on its page."""
 
     model = ProjectMembership
@@ -38,7 +39,7 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Project)
-class ProjectAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ProjectAdmin(ModelAdmin):
     """Projects."""
 
     list_display = ("name", "owner", "active", "draft", "deployments", "created_at")
@@ -72,7 +73,7 @@ class ProjectAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(ProjectMembership)
-class ProjectMembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ProjectMembershipAdmin(ModelAdmin):
     """Who is what in which project."""
 
     list_display = ("user", "project", "role", "created_at")
@@ -83,7 +84,7 @@ class ProjectMembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Device, Site)
-class PlaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PlaceAdmin(ModelAdmin):
     """Devices and sites."""
 
     list_display = ("name", "project", "created_at")
@@ -93,7 +94,7 @@ class PlaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Deployment)
-class DeploymentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class DeploymentAdmin(ModelAdmin):
     """Camera stations."""
 
     list_display = ("name", "project", "device", "research_site", "time_zone", "latitude", "longitude")
@@ -104,7 +105,7 @@ class DeploymentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(SourceImage)
-class SourceImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SourceImageAdmin(ModelAdmin):
     """Captures. There can be millions: no count of all of them, and foreign keys by number."""
 
     list_display = ("id", "path", "project", "deployment", "timestamp", "size")
@@ -113,7 +114,6 @@ class SourceImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ("project", "deployment")
     raw_id_fields = ("project", "deployment", "event", "data_source")
     readonly_fields = ("link", "checksum", "created_at", "updated_at")
-    show_full_result_count = False
 
     @admin.display(description="image")
     def link(self, capture: SourceImage) -> SafeString | str:
@@ -142,7 +142,7 @@ class CaptureSetForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(SourceImageCollection)
-class SourceImageCollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SourceImageCollectionAdmin(ModelAdmin):
     """Capture sets."""
 
     form = CaptureSetForm
@@ -170,18 +170,17 @@ class SourceImageCollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(SourceImageUpload)
-class SourceImageUploadAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SourceImageUploadAdmin(ModelAdmin):
     """Uploads."""
 
     list_display = ("image", "deployment", "user", "source_image", "created_at")
     search_fields = ("image", "user__email")
     list_select_related = ("deployment", "user", "source_image")
     raw_id_fields = ("deployment", "user", "source_image")
-    show_full_result_count = False
 
 
 @admin.register(Taxon)
-class TaxonAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class TaxonAdmin(ModelAdmin):
     """Taxa."""
 
     list_display = ("name", "rank", "parent", "gbif_key", "active")
@@ -189,4 +188,3 @@ class TaxonAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name",)
     list_select_related = ("parent",)
     autocomplete_fields = ("parent",)
-    show_full_result_count = False

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
+from ami.base.admin import ModelAdmin
 from ami.base.errors import AmiError
 from ami.main.models import Event, StorageSource
 from ami.main.models.storage import StorageKind
@@ -57,7 +58,7 @@ class StorageForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(StorageSource)
-class StorageSourceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class StorageSourceAdmin(ModelAdmin):
     """Places where captures lie."""
 
     form = StorageForm
@@ -86,13 +87,12 @@ class StorageSourceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Event)
-class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class EventAdmin(ModelAdmin):
     """Sessions: jobs make them."""
 
     list_display = ("id", "date_label", "deployment", "start", "end")
     list_select_related = ("deployment",)
     readonly_fields = ("deployment", "start", "end", "created_at", "updated_at")
-    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody: they follow from the times of captures."""

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import F, Func, IntegerField, QuerySet
 from django.http import HttpRequest
 
+from ami.base.admin import ModelAdmin, TabularInline
 from ami.ml.admin.keys import make_keys
 from ami.ml.models import (
     Algorithm,
@@ -21,7 +22,7 @@ from ami.ml.models import (
 
 
 @admin.register(AlgorithmCategoryMap)
-class AlgorithmCategoryMapAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AlgorithmCategoryMapAdmin(ModelAdmin):
     """Category maps. They can be megabytes: lists show their size, and nobody edits them by hand."""
 
     list_display = ("id", "labels_count", "version", "uri", "created_at")
@@ -51,7 +52,7 @@ class AlgorithmCategoryMapAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Algorithm)
-class AlgorithmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AlgorithmAdmin(ModelAdmin):
     """Algorithms."""
 
     list_display = ("name", "key", "version", "version_name", "task_type", "created_at")
@@ -60,7 +61,7 @@ class AlgorithmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     raw_id_fields = ("category_map",)
 
 
-class ConfigInline(admin.TabularInline):  # type: ignore[type-arg]
+class ConfigInline(TabularInline):
     """Which projects use the pipeline, on its page."""
 
     model = ProjectPipelineConfig
@@ -69,7 +70,7 @@ class ConfigInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Pipeline)
-class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PipelineAdmin(ModelAdmin):
     """Pipelines."""
 
     list_display = ("name", "slug", "version", "version_name", "created_at")
@@ -79,7 +80,7 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(ProjectPipelineConfig)
-class ProjectPipelineConfigAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ProjectPipelineConfigAdmin(ModelAdmin):
     """Which project uses which pipeline."""
 
     list_display = ("project", "pipeline", "enabled", "created_at")
@@ -90,7 +91,7 @@ class ProjectPipelineConfigAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(ProcessingService)
-class ProcessingServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ProcessingServiceAdmin(ModelAdmin):
     """Processing services and when they were last seen."""
 
     list_display = ("name", "endpoint_url", "online", "last_seen", "last_seen_latency")
@@ -106,10 +107,8 @@ class ProcessingServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return service.is_online
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PredictionsAdmin(ModelAdmin):
     """The base for what workers write and people look at. There can be many millions of rows."""
-
-    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Predictions come from workers."""
@@ -121,7 +120,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Detection)
-class DetectionAdmin(ReadOnlyAdmin):
+class DetectionAdmin(PredictionsAdmin):
     """Boxes and markers."""
 
     list_display = ("id", "source_image_id", "detection_algorithm", "bbox", "timestamp", "job_id")
@@ -131,7 +130,7 @@ class DetectionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Classification)
-class ClassificationAdmin(ReadOnlyAdmin):
+class ClassificationAdmin(PredictionsAdmin):
     """Names of boxes."""
 
     list_display = ("id", "detection_id", "taxon", "score", "terminal", "algorithm", "timestamp")

@@ -11,12 +11,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import date
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
+from ami.base.admin import ModelAdmin
+from ami.base.admin.shown import label
 from ami.base.errors import InvalidInput
 from ami.main.models import Project
 from ami.ml import keys
-from ami.ml.admin.explained import ExplainedAdmin
 from ami.ml.models import ProcessingService, WorkerKey
 from ami.users.models import User
 
@@ -52,7 +54,7 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(WorkerKey)
-class WorkerKeyAdmin(ExplainedAdmin):
+class WorkerKeyAdmin(ModelAdmin):
     """Keys: made, rotated and revoked here; what one is good for cannot change, make another instead."""
 
     explanation = (
@@ -112,13 +114,15 @@ class WorkerKeyAdmin(ExplainedAdmin):
         return f"{keys.MARK}{key.prefix}…"
 
     @admin.display
-    def state(self, key: WorkerKey) -> str:
+    def state(self, key: WorkerKey) -> SafeString:
         """Whether it is good, and until when, or since when not."""
         if key.revoked_at is not None:
-            return _in_one_piece("revoked", key.revoked_at)
+            return label(_with_date("revoked", key.revoked_at), "bad")
         if key.expires_at is None:
-            return "good"
-        return _in_one_piece("good until" if key.is_usable else "ended", key.expires_at)
+            return label("good", "good")
+        if key.is_usable:
+            return label(_with_date("good until", key.expires_at), "good")
+        return label(_with_date("ended", key.expires_at), "quiet")
 
     @admin.action(description="Rotate: make a new key, the old one goes on for a day")
     def rotate_keys(self, request: HttpRequest, chosen: QuerySet[WorkerKey]) -> None:
@@ -170,6 +174,5 @@ def account(request: HttpRequest) -> User | None:
     return request.user if isinstance(request.user, User) else None
 
 
-def _in_one_piece(word: str, moment: datetime) -> str:
-    """With a date; small screens would break it into a tower of words."""
-    return f"{word} {date(localtime(moment), 'DATETIME_FORMAT')}".replace(" ", "\N{NO-BREAK SPACE}")
+def _with_date(word: str, moment: datetime) -> str:
+    return f"{word} {date(localtime(moment), 'DATETIME_FORMAT')}"

@@ -7,12 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from ami.ml.admin.explained import ExplainedAdmin
+from ami.base.admin import ModelAdmin
 from ami.ml.models import WorkerInstance
 
 
 @admin.register(WorkerInstance)
-class WorkerInstanceAdmin(ExplainedAdmin):
+class WorkerInstanceAdmin(ModelAdmin):
     """Workers by name, and when they were last heard of."""
 
     explanation = (

@@ -113,7 +113,7 @@ def test_the_list_says_what_each_key_is_good_for_and_begins_with_what_keys_are(
         made = keys.mint(service=service, projects=service.projects.all())
         WorkerKey.objects.filter(pk=made.key.pk).update(expires_at=expires, revoked_at=revoked)
     page = site_admin.get(KEYS).content.decode()
-    found = re.findall(r'class="field-state">([a-z\s]+)', page)
+    found = re.findall(r'class="house-label house-\w+">([a-z\s]+)', page)
     assert [" ".join(words.split()) for words in found] == ["revoked", "ended", "good until", "good"]
     assert f"amiw_{made.key.prefix}…" in page
 

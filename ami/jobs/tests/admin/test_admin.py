@@ -12,8 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from ami.base.admin import pages
 from ami.base.database import rows
-from ami.jobs.admin import large
 from ami.jobs.models import Attempt, InboxEntry, Job, JobLog, JobStage, JobTask
 from ami.jobs.tests.world import World
 from ami.users.tests.factories import make_user
@@ -163,7 +163,7 @@ def test_rows_are_found_by_the_number_of_their_job(operator: Client, light_world
 def test_large_lists_are_not_counted_to_the_end(
     operator: Client, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(large, "MOST_COUNTED", 3)
+    monkeypatch.setattr(pages, "MOST_COUNTED", 3)
     with CaptureQueriesContext(connection) as captured:
         shown = operator.get(page(JobTask))
     assert shown.context["cl"].result_count == 3
