@@ -46,3 +46,11 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def get_full_name(self) -> str:
+        """As on every page: accounts have one name, or none."""
+        return str(self)
+
+    def get_short_name(self) -> str:
+        """The same."""
+        return str(self)

@@ -13,7 +13,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "for operators",
     "SITE_SYMBOL": "bug_report",
     "SITE_URL": reverse_lazy("dashboard:overview"),
-    "SHOW_HISTORY": True,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("dashboard/icon.svg")}
+    ],
     "STYLES": [lambda _: static("ami_admin/admin.css")],
     "SIDEBAR": {
         "show_search": False,
@@ -37,3 +39,5 @@ UNFOLD: dict[str, Any] = {
         }
     },
 }
+LOGIN_REDIRECT_URL = "admin:index"
+"""After logging in to the admin itself; the pages of AMI say where they lead to."""

@@ -7,14 +7,16 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ami.base.admin import ModelAdmin
+from ami.base.admin.asking import go_back, remember
 from ami.base.errors import AmiError
+from ami.jobs import logs
 from ami.jobs.exports.create import create_export, delete_export
 from ami.jobs.models import DataExport, ExportFormat, Job
 from ami.main.media import base_url_of, signed_query
@@ -106,9 +108,9 @@ def _job_of(export: DataExport) -> Job | None:
     return getattr(export, "job", None)
 
 
-def _export_jobs(export_format: ExportFormat) -> Callable[..., None]:
+def _export_jobs(export_format: ExportFormat) -> Callable[..., HttpResponse | None]:
     @admin.action(description=f"Export selected jobs as {export_format.label}", permissions=["change"])
-    def export_jobs(_: Any, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+    def export_jobs(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """A file for each: its captures, and what its algorithms found on them."""
         made = 0
         for job in queryset.select_related("project"):
@@ -124,8 +126,14 @@ def _export_jobs(export_format: ExportFormat) -> Callable[..., None]:
                 messages.error(request, f"{job}: {error.message}")
             else:
                 made += 1
+                words = f"export as {export_format.label}"
+                logs.write_one(
+                    job.pk, "job.asked_in_admin", f"User {request.user.pk} asked in the admin: {words}."
+                )
+                remember(model_admin, request, job, f"Asked: {words}.")
         address = reverse("admin:jobs_dataexport_changelist")
         messages.info(request, format_html('Exports began: {}. <a href="{}">See them</a>.', made, address))
+        return go_back(request)
 
     export_jobs.__name__ = f"export_jobs_as_{export_format.value}"
     return export_jobs

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
-from ami.base.admin import ModelAdmin, TabularInline
-from ami.base.errors import AmiError
-from ami.jobs import logs
-from ami.jobs.admin.exports import EXPORT_ACTIONS
-from ami.jobs.lifecycle.cancel import cancel_job
+from ami.base.admin import TabularInline
+from ami.base.admin.shown import Tone, age, bar, label
+from ami.jobs.admin.job_actions import JobActions
 from ami.jobs.lifecycle.delete import delete_job
-from ami.jobs.lifecycle.enqueue import run_job
 from ami.jobs.models import Job, JobStage
 from ami.jobs.progress import overall
+from ami.jobs.states import JobState
 
 EDITABLE = ("name", "priority")
 """Everything else changes through the lifecycle only."""
 
-_STATE = ("status", "waiting", "progress", "ledger")
+_STATE = ("state", "waiting", "progress", "ledger")
 _WORK = (
     "project",
     "pipeline",
@@ -59,6 +57,22 @@ _PARTS = {
 }
 """Models whose rows belong to a job, and what people call them."""
 
+TONES: dict[JobState, Tone] = {
+    JobState.PENDING: "warn",
+    JobState.STARTED: "busy",
+    JobState.RETRY: "busy",
+    JobState.CANCELING: "warn",
+    JobState.SUCCESS: "good",
+    JobState.FAILURE: "bad",
+}
+"""The colour of each status; those that are not named are quiet."""
+
+
+def failed_images(job: Job) -> int:
+    """Images that failed for good, as its stages say. The stages must be read already."""
+    figures = [figure for stage in job.stages.all() for figure in stage.params]
+    return sum(int(figure["value"] or 0) for figure in figures if figure.get("key") == "failed")
+
 
 class JobStageInline(TabularInline):
     """The stages of a job with their figures: a projection of the ledger, which nobody edits."""
@@ -82,7 +96,7 @@ class JobStageInline(TabularInline):
 
 
 @admin.register(Job)
-class JobAdmin(ModelAdmin):
+class JobAdmin(JobActions):
     """Jobs: run, cancel and retry them here; create them in the API, which checks what they name."""
 
     list_display = (
@@ -90,21 +104,21 @@ class JobAdmin(ModelAdmin):
         "name",
         "project",
         "pipeline",
-        "status",
+        "state",
         "progress",
+        "failures",
+        "mode",
+        "age",
         "run",
-        "created_at",
-        "started_at",
-        "finished_at",
-        "duration",
+        "waits",
     )
     list_display_links = ("id", "name")
-    list_filter = ("status", "dispatch_mode", "job_type_key", "project", "pipeline")
+    list_filter = ("status", "dispatch_mode", "job_type_key", "created_at", "project", "pipeline")
     list_select_related = ("project", "pipeline")
-    search_fields = ("name", "project__name", "pipeline__slug")
+    search_fields = ("=id", "name", "project__name", "pipeline__slug")
+    search_help_text = "The number of a job, its name, its project, or the slug of its pipeline."
     ordering = ("-pk",)
     inlines = (JobStageInline,)
-    actions = ("run_jobs", "cancel_jobs", "retry_jobs", *EXPORT_ACTIONS)
     fieldsets = (
         (None, {"fields": (*EDITABLE, *_STATE)}),
         ("Work", {"fields": _WORK}),
@@ -126,10 +140,42 @@ class JobAdmin(ModelAdmin):
         """Nobody: the API creates jobs."""
         return False
 
+    @admin.display(description="status", ordering="status")
+    def state(self, job: Job) -> SafeString:
+        """Its status; nothing here changes it but the lifecycle."""
+        return label(job.get_status_display(), TONES.get(JobState(job.status), "quiet"))
+
     @admin.display
-    def progress(self, job: Job) -> str:
+    def progress(self, job: Job) -> SafeString:
         """The mean of the stages."""
-        return f"{overall([stage.progress for stage in job.stages.all()]):.0%}"
+        tone = TONES.get(JobState(job.status), "quiet")
+        return bar(overall([stage.progress for stage in job.stages.all()]), tone)
+
+    @admin.display
+    def failures(self, job: Job) -> SafeString | str:
+        """Images that failed for good, as the stages say; a click shows them."""
+        failed = failed_images(job)
+        if not failed:
+            return "-"
+        letters = reverse("admin:jobs_deadletter_changelist")
+        return format_html(
+            '<a href="{}?job__id__exact={}">{}</a>', letters, job.pk, label(f"{failed:,}", "bad")
+        )
+
+    @admin.display(description="dispatch", ordering="dispatch_mode")
+    def mode(self, job: Job) -> str:
+        """Who works on its images."""
+        return job.get_dispatch_mode_display()
+
+    @admin.display(ordering="created_at")
+    def age(self, job: Job) -> SafeString | str:
+        """Since it was created."""
+        return age(job.created_at)
+
+    @admin.display(description="waiting for")
+    def waits(self, job: Job) -> str:
+        """The beginning of why nobody works on it."""
+        return Truncator(job.waiting).chars(60) or "-"
 
     @admin.display(description="waiting for")
     def waiting(self, job: Job) -> str:
@@ -144,38 +190,6 @@ class JobAdmin(ModelAdmin):
             '<a href="{}?job__id__exact={}">{}</a>',
             ((reverse(f"admin:jobs_{model}_changelist"), job.pk, words) for model, words in _PARTS.items()),
         )
-
-    @admin.action(description="Run selected jobs", permissions=["change"])
-    def run_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        """Submit created jobs and repeat ended ones."""
-        self._ask(request, queryset, "run", run_job)
-
-    @admin.action(description="Cancel selected jobs", permissions=["change"])
-    def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        """End jobs that have not ended."""
-        self._ask(request, queryset, "cancel", lambda job: cancel_job(job.pk))
-
-    @admin.action(description="Retry selected jobs that have ended", permissions=["change"])
-    def retry_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        """Repeat what ended jobs left undone."""
-        self._ask(request, queryset, "retry", lambda job: run_job(job) if job.is_final else None)
-
-    def _ask(
-        self, request: HttpRequest, jobs: QuerySet[Job], verb: str, carry_out: Callable[[Job], object]
-    ) -> None:
-        """Do it to each job by itself; its log says who asked, and the operator hears what went wrong."""
-        done = 0
-        for job in jobs:
-            user = request.user.pk
-            sentence = f"User {user} asked in the admin: {verb}."
-            logs.write_one(job.pk, "job.asked_in_admin", sentence, user_id=user)
-            try:
-                carry_out(job)
-            except AmiError as error:
-                messages.error(request, f"{job}: {error.message}")
-            else:
-                done += 1
-        messages.info(request, f"{verb.capitalize()}: done for {done} of {len(jobs)} selected jobs.")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """The jobs alone: what hangs on them may be a million rows, and goes with them."""

@@ -56,6 +56,13 @@ def ask(operator: Client, action: str, *jobs: Job) -> str:
     return answer.content.decode()
 
 
+def agree(operator: Client, action: str, *jobs: Job) -> str:
+    """The same, and say yes on the page that asks."""
+    assert 'name="confirmed" value="yes"' in ask(operator, action, *jobs)
+    data = {"action": action, "_selected_action": [job.pk for job in jobs], "confirmed": "yes"}
+    return operator.post(page(Job), data, follow=True).content.decode()
+
+
 def test_every_list_shows_its_rows_and_every_row_its_page(operator: Client, job: Job) -> None:
     for model in (Job, *OF_JOBS):
         shown = operator.get(page(model))
@@ -205,7 +212,7 @@ def test_run_submits_created_jobs_and_says_what_it_could_not_do(
 
 
 def test_cancel_ends_running_jobs(operator: Client, light_world: World, job: Job) -> None:
-    ask(operator, "cancel_jobs", job)
+    agree(operator, "cancel_jobs", job)
     job.refresh_from_db()
     assert job.status == "REVOKED"
     assert light_world.standing(job) is None
@@ -215,7 +222,7 @@ def test_retry_repeats_ended_jobs_and_leaves_others_alone(
     operator: Client, light_world: World, job: Job
 ) -> None:
     ended = light_world.started_job()
-    ask(operator, "cancel_jobs", ended)
+    agree(operator, "cancel_jobs", ended)
     ask(operator, "retry_jobs", ended, job)
     ended.refresh_from_db()
     job.refresh_from_db()
@@ -227,7 +234,7 @@ def test_the_log_of_a_job_says_who_asked_for_what(operator: Client, light_world:
     job = light_world.job()
     user = operator.session["_auth_user_id"]
     for action in ("run", "cancel", "retry"):
-        ask(operator, f"{action}_jobs", job)
+        (agree if action == "cancel" else ask)(operator, f"{action}_jobs", job)
         lines = JobLog.objects.filter(job=job).values_list("message", flat=True)
         assert f"User {user} asked in the admin: {action}." in lines
 
