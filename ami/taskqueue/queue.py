@@ -114,16 +114,20 @@ class TaskQueueManager:
         """Delete the job's stream with everything in it; False if it was not there. Safe to repeat."""
         return self._runtime.call(lambda connection: streams.delete(connection, job_id), repeat_safe=True)
 
-    def consumer_state(self, job_id: int, epoch: int) -> ConsumerState | None:
+    def consumer_state(
+        self, job_id: int, epoch: int, *, seconds: float | None = None
+    ) -> ConsumerState | None:
         """What waits, is leased and was redelivered; None without a consumer of that epoch."""
         return self._runtime.call(
-            lambda connection: streams.consumer_state(connection, job_id, epoch), repeat_safe=True
+            lambda connection: streams.consumer_state(connection, job_id, epoch),
+            seconds=seconds,
+            repeat_safe=True,
         )
 
-    def message_count(self, job_id: int) -> int | None:
+    def message_count(self, job_id: int, *, seconds: float | None = None) -> int | None:
         """Messages standing in the stream (waiting or leased); None without a stream."""
         return self._runtime.call(
-            lambda connection: streams.message_count(connection, job_id), repeat_safe=True
+            lambda connection: streams.message_count(connection, job_id), seconds=seconds, repeat_safe=True
         )
 
     def standing_tasks(

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,6 +15,7 @@ from django.utils.text import Truncator
 from ami.base.admin import TabularInline
 from ami.base.admin.shown import Tone, age, bar, label
 from ami.jobs.admin.job_actions import JobActions
+from ami.jobs.admin.job_page import context_of
 from ami.jobs.lifecycle.delete import delete_job
 from ami.jobs.models import Job, JobStage
 from ami.jobs.progress import overall
@@ -131,6 +132,20 @@ class JobAdmin(JobActions):
         """With their stages, read at once."""
         jobs: QuerySet[Job] = super().get_queryset(request)
         return jobs.prefetch_related("stages")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page of a job. NATS and Redis are asked before anything else, outside of transactions."""
+        job = self.get_object(request, object_id) if request.method == "GET" else None
+        shown: dict[str, Any] = {}
+        if job is not None and self.has_view_or_change_permission(request, job):
+            shown = context_of(job, failed_images(job), self.get_actions(request))
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | shown)
 
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
         """Write what was edited and nothing else: the job may have moved on while somebody looked at it."""

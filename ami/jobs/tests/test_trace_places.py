@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -242,7 +243,7 @@ def test_a_lost_message_that_the_counts_do_not_show(light_world: World) -> None:
 
 
 def test_of_a_long_queue_only_the_counts_tell(light_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queues, "READ_AT_MOST", 2)
+    monkeypatch.setattr(queues, "THOROUGH", replace(queues.THOROUGH, read_at_most=2))
     job = light_world.started_job(4)
     next_pull = f"The next pull hands it out as attempt 1 of 3{NOBODY}"
     where = "Waiting in the queue (the counts say so: 4 messages for 4 images)."

@@ -13,12 +13,13 @@ from ami.base.database import one_view
 from ami.base.errors import AmiError
 from ami.jobs.models import Job, JobTask
 from ami.jobs.states import OPEN, DispatchMode, TaskState
+from ami.jobs.tracing.agreement import Agreement, agreement
 from ami.jobs.tracing.groups import Group, Published, open_groups
 from ami.jobs.tracing.head import Line, facts, head
 from ami.jobs.tracing.outcomes import OUTCOMES, outcome, story
 from ami.jobs.tracing.phrases import MOST_IDS
 from ami.jobs.tracing.places import Place, place_of
-from ami.jobs.tracing.queues import QueueFacts, look_at_queue, look_at_sets
+from ami.jobs.tracing.queues import Patience, QueueFacts, look_at_both
 from ami.jobs.tracing.view import Event, View, database_time, look_at_job
 from ami.jobs.tracing.waits import waiting_for
 from ami.jobs.tracing.words import Words
@@ -57,21 +58,19 @@ class Trace:
     findings: list[Finding]
     timeline: list[Event]
     facts: dict[str, Any]
+    agreement: Agreement
 
 
-def trace(job_id: int, image_id: int | None = None) -> Trace:
+def trace(job_id: int, image_id: int | None = None, patience: Patience | None = None) -> Trace:
     """Trace a job, or one image of it; changes nothing, and works without NATS and Redis.
 
+    `patience`: how long servers may take; thorough if nothing is said.
     Raises Job.DoesNotExist, and NotInJob for an image without a row in the job's ledger.
     """
     before = Job.objects.get(pk=job_id)
     wanted = _wanted(before, image_id)
-    queue = (
-        look_at_queue(job_id, before.queue_epoch, wanted)
-        if before.dispatch_mode == DispatchMode.ASYNC_API
-        else QueueFacts(unused=True)
-    )
-    sets = look_at_sets(job_id)
+    unused = before.dispatch_mode != DispatchMode.ASYNC_API
+    queue, sets = look_at_both(job_id, before.queue_epoch, wanted, patience, unused=unused)
     now = database_time()
     with one_view():
         job = Job.objects.select_related("pipeline", "project").get(pk=job_id)
@@ -88,6 +87,7 @@ def trace(job_id: int, image_id: int | None = None) -> Trace:
             findings=_findings(chosen, view, task),
             timeline=story(task, view) if task else [],
             facts=facts(view),
+            agreement=agreement(view),
         )
 
 
