@@ -31,6 +31,7 @@ class ModelAdmin(_ModelAdmin):
     paginator = BoundedPaginator
     show_full_result_count = False
     list_fullwidth = True
+    list_filter_submit = True
     warn_unsaved_form = True
 
 

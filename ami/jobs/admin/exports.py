@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ami.base.admin import ModelAdmin
+from ami.base.admin import ModelAdmin, chosen
 from ami.base.admin.asking import go_back, remember
 from ami.base.errors import AmiError
 from ami.jobs import logs
@@ -41,7 +41,7 @@ class DataExportAdmin(ModelAdmin):
     """Exports: made by the API and by the actions on jobs; here they are downloaded and deleted."""
 
     list_display = ("id", *_SHOWN)
-    list_filter = ("format", "job__status", "project")
+    list_filter = ("format", "job__status", chosen("project"), "created_at")
     list_select_related = ("project", "user", "job")
     search_fields = ("project__name", "user__name", "user__email")
     ordering = ("-pk",)

@@ -37,6 +37,8 @@ class HealthReportAdmin(ReadOnlyAdmin):
 
     list_display = ("check_name", "last_at", "runs", "checked", "fixed", "unfixable", "duration", "problem")
     list_filter = ("check_name", ResultFilter, "last_at")
+    search_fields = ("check_name", "error")
+    search_help_text = "The name of a check, or a part of its error."
     ordering = ("-last_at", "-pk")
     actions = ("run_again",)
 

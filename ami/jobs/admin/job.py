@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from ami.base.admin import TabularInline
+from ami.base.admin import TabularInline, chosen
 from ami.base.admin.shown import Tone, age, bar, label
 from ami.jobs.admin.job_actions import JobActions
 from ami.jobs.admin.job_page import context_of
@@ -114,7 +114,14 @@ class JobAdmin(JobActions):
         "waits",
     )
     list_display_links = ("id", "name")
-    list_filter = ("status", "dispatch_mode", "job_type_key", "created_at", "project", "pipeline")
+    list_filter = (
+        "status",
+        "dispatch_mode",
+        "job_type_key",
+        "created_at",
+        chosen("project"),
+        chosen("pipeline"),
+    )
     list_select_related = ("project", "pipeline")
     search_fields = ("=id", "name", "project__name", "pipeline__slug")
     search_help_text = "The number of a job, its name, its project, or the slug of its pipeline."

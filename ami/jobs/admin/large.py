@@ -16,6 +16,7 @@ from ami.base.api.fields import parse_key
 class RowsOfJobsAdmin(ReadOnlyAdmin):
     """Rows that belong to a job: searched by its number, newest first, and sorted in no other way."""
 
+    list_filter_submit = False  # typed filters are forms of their own
     list_select_related = ("job",)
     list_display_links = ("id",)
     search_fields: ClassVar[tuple[str, ...]] = ("job",)

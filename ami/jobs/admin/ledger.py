@@ -10,6 +10,7 @@ from django.db.models.functions import Length
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
+from ami.jobs.admin.filters import JobNumberFilter, WorkerFilter
 from ami.jobs.admin.large import RowsOfJobsAdmin, first_line
 from ami.jobs.models import Attempt, InboxEntry, JobLog, JobTask
 
@@ -31,7 +32,7 @@ class JobTaskAdmin(RowsOfJobsAdmin):
         "detections",
         "finished_at",
     )
-    list_filter = ("status", "error_code")
+    list_filter = ("status", "error_code", JobNumberFilter, WorkerFilter)
     fields = (
         "job",
         "image_id",
@@ -59,7 +60,7 @@ class AttemptAdmin(RowsOfJobsAdmin):
     """Attempts that ended badly."""
 
     list_display = ("id", "job", "image_id", "run", "attempt", "worker", "error_code", "reason", "created_at")
-    list_filter = ("error_code",)
+    list_filter = ("error_code", JobNumberFilter, WorkerFilter)
 
     @admin.display(description="error text")
     def reason(self, attempt: Attempt) -> str:
@@ -72,6 +73,7 @@ class InboxEntryAdmin(RowsOfJobsAdmin):
     """Results that were accepted and are not saved yet: empty most of the time."""
 
     list_display = ("id", "job", "size", "tries", "claimed_until", "applied_at", "created_at")
+    list_filter = (JobNumberFilter, ("applied_at", admin.EmptyFieldListFilter), "created_at")
     fields = ("job", "size", "tries", "claimed_until", "in_hand", "applied_at", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboxEntry]:
@@ -90,4 +92,4 @@ class JobLogAdmin(RowsOfJobsAdmin):
     """Log lines."""
 
     list_display = ("id", "created_at", "job", "level", "message")
-    list_filter = ("level",)
+    list_filter = ("level", JobNumberFilter, "created_at")

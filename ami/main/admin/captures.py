@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ami.base.admin import ModelAdmin, TabularInline
+from ami.base.admin import ModelAdmin, TabularInline, chosen
 from ami.base.errors import InvalidInput
 from ami.main.addresses import address_of
 from ami.main.capture_sets import check_named, size_of_set, write_members
@@ -43,7 +43,7 @@ class ProjectAdmin(ModelAdmin):
     """Projects."""
 
     list_display = ("name", "owner", "active", "draft", "deployments", "created_at")
-    list_filter = ("active", "draft")
+    list_filter = ("active", "draft", "created_at", chosen("owner"))
     search_fields = ("name", "description")
     list_select_related = ("owner",)
     autocomplete_fields = ("owner", "default_processing_pipeline")
@@ -77,7 +77,7 @@ class ProjectMembershipAdmin(ModelAdmin):
     """Who is what in which project."""
 
     list_display = ("user", "project", "role", "created_at")
-    list_filter = ("role",)
+    list_filter = ("role", chosen("project"), chosen("user"))
     search_fields = ("user__email", "user__name", "project__name")
     list_select_related = ("user", "project")
     autocomplete_fields = ("user", "project")
@@ -88,6 +88,7 @@ class PlaceAdmin(ModelAdmin):
     """Devices and sites."""
 
     list_display = ("name", "project", "created_at")
+    list_filter = (chosen("project"), "created_at")
     search_fields = ("name", "project__name")
     list_select_related = ("project",)
     autocomplete_fields = ("project",)
@@ -98,7 +99,7 @@ class DeploymentAdmin(ModelAdmin):
     """Camera stations."""
 
     list_display = ("name", "project", "device", "research_site", "time_zone", "latitude", "longitude")
-    list_filter = ("time_zone",)
+    list_filter = (chosen("project"), "time_zone", "created_at")
     search_fields = ("name", "project__name")
     list_select_related = ("project", "device", "research_site")
     autocomplete_fields = ("project", "device", "research_site", "data_source")
@@ -109,8 +110,11 @@ class SourceImageAdmin(ModelAdmin):
     """Captures. There can be millions: no count of all of them, and foreign keys by number."""
 
     list_display = ("id", "path", "project", "deployment", "timestamp", "size")
-    list_filter = ("test_image", "timestamp")
-    search_fields = ("path",)
+    list_filter = (chosen("project"), chosen("deployment"), "test_image", "timestamp")
+    search_fields = ("=id", "path")
+    search_help_text = "The number of a capture, or a part of its path."
+    ordering = ("-pk",)
+    sortable_by = ("id",)
     list_select_related = ("project", "deployment")
     raw_id_fields = ("project", "deployment", "event", "data_source")
     readonly_fields = ("link", "checksum", "created_at", "updated_at")
@@ -147,7 +151,7 @@ class SourceImageCollectionAdmin(ModelAdmin):
 
     form = CaptureSetForm
     list_display = ("name", "project", "method", "captures", "created_at")
-    list_filter = ("method",)
+    list_filter = (chosen("project"), "method", "created_at")
     search_fields = ("name", "project__name")
     list_select_related = ("project",)
     autocomplete_fields = ("project",)
@@ -174,6 +178,7 @@ class SourceImageUploadAdmin(ModelAdmin):
     """Uploads."""
 
     list_display = ("image", "deployment", "user", "source_image", "created_at")
+    list_filter = (chosen("deployment"), chosen("user"), "created_at")
     search_fields = ("image", "user__email")
     list_select_related = ("deployment", "user", "source_image")
     raw_id_fields = ("deployment", "user", "source_image")

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from ami.base.admin import ModelAdmin
+from ami.base.admin import ModelAdmin, chosen
 from ami.base.errors import AmiError
 from ami.main.models import Event, StorageSource
 from ami.main.models.storage import StorageKind
@@ -63,7 +63,7 @@ class StorageSourceAdmin(ModelAdmin):
 
     form = StorageForm
     list_display = ("name", "project", "kind", "place", "has_keys", "created_at")
-    list_filter = ("kind",)
+    list_filter = (chosen("project"), "kind", "created_at")
     search_fields = ("name", "bucket", "project__name")
     list_select_related = ("project",)
     autocomplete_fields = ("project",)
@@ -91,7 +91,10 @@ class EventAdmin(ModelAdmin):
     """Sessions: jobs make them."""
 
     list_display = ("id", "date_label", "deployment", "start", "end")
+    list_filter = (chosen("deployment"), "start")
     list_select_related = ("deployment",)
+    search_fields = ("=id", "deployment__name", "deployment__project__name")
+    search_help_text = "The number of a session, its deployment, or its project."
     readonly_fields = ("deployment", "start", "end", "created_at", "updated_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import F, Func, IntegerField, QuerySet
 from django.http import HttpRequest
 
-from ami.base.admin import ModelAdmin, TabularInline
+from ami.base.admin import ModelAdmin, TabularInline, chosen
 from ami.ml.admin.keys import make_keys
 from ami.ml.models import (
     Algorithm,
@@ -26,6 +26,7 @@ class AlgorithmCategoryMapAdmin(ModelAdmin):
     """Category maps. They can be megabytes: lists show their size, and nobody edits them by hand."""
 
     list_display = ("id", "labels_count", "version", "uri", "created_at")
+    list_filter = ("created_at",)
     search_fields = ("version", "uri", "labels_hash")
     fields = ("labels_count", "first_labels", "labels_hash", "version", "description", "uri")
     readonly_fields = ("labels_count", "first_labels", "labels_hash")
@@ -56,7 +57,7 @@ class AlgorithmAdmin(ModelAdmin):
     """Algorithms."""
 
     list_display = ("name", "key", "version", "version_name", "task_type", "created_at")
-    list_filter = ("task_type",)
+    list_filter = ("task_type", "created_at")
     search_fields = ("name", "key", "version_name")
     raw_id_fields = ("category_map",)
 
@@ -74,6 +75,7 @@ class PipelineAdmin(ModelAdmin):
     """Pipelines."""
 
     list_display = ("name", "slug", "version", "version_name", "created_at")
+    list_filter = ("algorithms__task_type", "created_at")
     search_fields = ("name", "slug")
     autocomplete_fields = ("algorithms",)
     inlines = (ConfigInline,)
@@ -84,7 +86,7 @@ class ProjectPipelineConfigAdmin(ModelAdmin):
     """Which project uses which pipeline."""
 
     list_display = ("project", "pipeline", "enabled", "created_at")
-    list_filter = ("enabled",)
+    list_filter = ("enabled", chosen("project"), chosen("pipeline"))
     search_fields = ("project__name", "pipeline__name", "pipeline__slug")
     list_select_related = ("project", "pipeline")
     autocomplete_fields = ("project", "pipeline")
@@ -95,7 +97,7 @@ class ProcessingServiceAdmin(ModelAdmin):
     """Processing services and when they were last seen."""
 
     list_display = ("name", "endpoint_url", "online", "last_seen", "last_seen_latency")
-    list_filter = ("last_seen_live",)
+    list_filter = ("last_seen_live", chosen("projects"), "last_seen")
     search_fields = ("name", "endpoint_url")
     autocomplete_fields = ("projects", "pipelines")
     readonly_fields = ("last_seen", "last_seen_live", "last_seen_latency", "registered_by")
@@ -124,7 +126,10 @@ class DetectionAdmin(PredictionsAdmin):
     """Boxes and markers."""
 
     list_display = ("id", "source_image_id", "detection_algorithm", "bbox", "timestamp", "job_id")
+    list_filter = (chosen("detection_algorithm"),)
     list_select_related = ("detection_algorithm",)
+    ordering = ("-pk",)
+    sortable_by = ()
     search_fields = ("=source_image__id", "=job_id")
     search_help_text = "Id of a capture or a job."
 
@@ -134,7 +139,9 @@ class ClassificationAdmin(PredictionsAdmin):
     """Names of boxes."""
 
     list_display = ("id", "detection_id", "taxon", "score", "terminal", "algorithm", "timestamp")
-    list_filter = ("terminal",)
+    list_filter = ("terminal", chosen("algorithm"), chosen("taxon"))
+    ordering = ("-pk",)
+    sortable_by = ()
     list_select_related = ("taxon", "algorithm")
     search_fields = ("=detection__id", "taxon__name")
     search_help_text = "Id of a detection, or part of a name."

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from ami.base.admin import ModelAdmin
+from ami.base.admin import ModelAdmin, chosen
 from ami.base.admin.shown import label
 from ami.base.errors import InvalidInput
 from ami.main.models import Project
@@ -63,7 +63,7 @@ class WorkerKeyAdmin(ModelAdmin):
         "one now, revoke it."
     )
     list_display = ("begins_with", "state", "service", "name", "last_used_at", "created_at")
-    list_filter = ("service",)
+    list_filter = (chosen("service"), "expires_at", "revoked_at", "last_used_at")
     list_select_related = ("service",)
     search_fields = ("prefix", "name", "service__name")
     search_help_text = "How the key begins after amiw_, its name, or its service."

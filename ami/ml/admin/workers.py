@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from ami.base.admin import ModelAdmin
+from ami.base.admin import ModelAdmin, chosen
 from ami.ml.models import WorkerInstance
 
 
@@ -20,7 +20,7 @@ class WorkerInstanceAdmin(ModelAdmin):
         "token of an account."
     )
     list_display = ("name", "works_for", "online_now", "last_seen", "hostname", "program", "rejected")
-    list_filter = ("online", "service")
+    list_filter = ("online", chosen("service"), "last_seen")
     list_select_related = ("service", "user")
     search_fields = ("name", "hostname", "service__name")
     search_help_text = "Name of a worker, its host, or its service."

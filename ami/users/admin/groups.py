@@ -14,3 +14,5 @@ admin.site.unregister(Group)
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     """Sets of permissions for staff who are no superusers."""
+
+    list_filter = ("permissions__content_type__app_label",)
