@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
+from ami.base.admin.buttons import Button
 from ami.base.admin.pages import BoundedPaginator
 
 if TYPE_CHECKING:  # what django-unfold adds is untyped; what ours use of it is Django's
@@ -27,11 +29,27 @@ class ModelAdmin(_ModelAdmin):
 
     explanation: ClassVar[str] = ""
     list_before_template = "admin/house/explanation.html"
+    change_form_outer_before_template = "admin/house/buttons.html"
 
     paginator = BoundedPaginator
     show_full_result_count = False
     list_fullwidth = True
     list_filter_submit = True
+
+    def buttons(self, request: HttpRequest, row: Any) -> Iterable[Button]:
+        """Actions of the list for the page of a row; those that a person may not take are left out."""
+        return ()
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        """The page, with its buttons."""
+        row = options.get("obj")
+        if row is not None:
+            may = self.get_actions(request)
+            context["buttons"] = [one for one in self.buttons(request, row) if one.action in may]
+        return super().render_change_form(request, context, *args, **options)
+
     warn_unsaved_form = True
 
 

@@ -26,8 +26,9 @@ def bar(share: float, tone: Tone = "busy") -> SafeString:
     """How much is done, 0 to 1, as a bar and in figures."""
     done = f"{max(0.0, min(1.0, share)):.0%}"
     return format_html(
+        '<span class="house-progress">'
         '<span class="house-bar house-{}"><span style="width: {}"></span></span> '
-        '<span class="house-figure">{}</span>',
+        '<span class="house-figure">{}</span></span>',
         tone,
         done,
         done,

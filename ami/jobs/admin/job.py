@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -13,9 +14,10 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from ami.base.admin import TabularInline, chosen
+from ami.base.admin.buttons import Button
 from ami.base.admin.shown import Tone, age, bar, label
 from ami.jobs.admin.job_actions import JobActions
-from ami.jobs.admin.job_page import context_of
+from ami.jobs.admin.job_page import buttons_of, context_of
 from ami.jobs.lifecycle.delete import delete_job
 from ami.jobs.models import Job, JobStage
 from ami.jobs.progress import overall
@@ -79,7 +81,7 @@ class JobStageInline(TabularInline):
     """The stages of a job with their figures: a projection of the ledger, which nobody edits."""
 
     model = JobStage
-    fields = readonly_fields = ("name", "status", "progress", "figures")
+    fields = readonly_fields = ("name", "status", "done", "figures")
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -89,6 +91,11 @@ class JobStageInline(TabularInline):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody."""
         return False
+
+    @admin.display
+    def done(self, stage: JobStage) -> SafeString:
+        """How far it is."""
+        return bar(stage.progress, TONES.get(JobState(stage.status), "quiet"))
 
     @admin.display
     def figures(self, stage: JobStage) -> str:
@@ -151,8 +158,12 @@ class JobAdmin(JobActions):
         job = self.get_object(request, object_id) if request.method == "GET" else None
         shown: dict[str, Any] = {}
         if job is not None and self.has_view_or_change_permission(request, job):
-            shown = context_of(job, failed_images(job), self.get_actions(request))
+            shown = context_of(job)
         return super().change_view(request, object_id, form_url, (extra_context or {}) | shown)
+
+    def buttons(self, request: HttpRequest, row: Any) -> Iterator[Button]:
+        """What makes sense now."""
+        return buttons_of(row, failed_images(row))
 
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
         """Write what was edited and nothing else: the job may have moved on while somebody looked at it."""
@@ -207,11 +218,12 @@ class JobAdmin(JobActions):
     @admin.display(description="look into")
     def ledger(self, job: Job) -> SafeString:
         """Links to what belongs to the job."""
-        return format_html_join(
+        links = format_html_join(
             " · ",
             '<a href="{}?job__id__exact={}">{}</a>',
             ((reverse(f"admin:jobs_{model}_changelist"), job.pk, words) for model, words in _PARTS.items()),
         )
+        return format_html('<span class="house-links">{}</span>', links)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """The jobs alone: what hangs on them may be a million rows, and goes with them."""

@@ -9,14 +9,12 @@ from django.db.models import F, Func, IntegerField, QuerySet
 from django.http import HttpRequest
 
 from ami.base.admin import ModelAdmin, TabularInline, chosen
-from ami.ml.admin.keys import make_keys
 from ami.ml.models import (
     Algorithm,
     AlgorithmCategoryMap,
     Classification,
     Detection,
     Pipeline,
-    ProcessingService,
     ProjectPipelineConfig,
 )
 
@@ -90,23 +88,6 @@ class ProjectPipelineConfigAdmin(ModelAdmin):
     search_fields = ("project__name", "pipeline__name", "pipeline__slug")
     list_select_related = ("project", "pipeline")
     autocomplete_fields = ("project", "pipeline")
-
-
-@admin.register(ProcessingService)
-class ProcessingServiceAdmin(ModelAdmin):
-    """Processing services and when they were last seen."""
-
-    list_display = ("name", "endpoint_url", "online", "last_seen", "last_seen_latency")
-    list_filter = ("last_seen_live", chosen("projects"), "last_seen")
-    search_fields = ("name", "endpoint_url")
-    autocomplete_fields = ("projects", "pipelines")
-    readonly_fields = ("last_seen", "last_seen_live", "last_seen_latency", "registered_by")
-    actions = (make_keys,)
-
-    @admin.display(boolean=True)
-    def online(self, service: ProcessingService) -> bool:
-        """Whether it was seen a moment ago."""
-        return service.is_online
 
 
 class PredictionsAdmin(ModelAdmin):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import date
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from ami.base.admin import ModelAdmin, chosen
-from ami.base.admin.shown import label
+from ami.base.admin.asking import ask, go_back, is_confirmed, remember
+from ami.base.admin.buttons import Button
+from ami.base.admin.shown import label, number
 from ami.base.errors import InvalidInput
 from ami.main.models import Project
 from ami.ml import keys
@@ -124,38 +127,70 @@ class WorkerKeyAdmin(ModelAdmin):
             return label(_with_date("good until", key.expires_at), "good")
         return label(_with_date("ended", key.expires_at), "quiet")
 
-    @admin.action(description="Rotate: make a new key, the old one goes on for a day")
-    def rotate_keys(self, request: HttpRequest, chosen: QuerySet[WorkerKey]) -> None:
-        """A new key for each; each is shown once."""
-        for key in chosen.order_by("pk"):
+    def buttons(self, request: HttpRequest, row: Any) -> Iterator[Button]:
+        """For a key that is good."""
+        if row.is_usable:
+            yield Button("rotate_keys", "Rotate …")
+            yield Button("revoke_keys", "Revoke …", is_grave=True)
+
+    @admin.action(
+        description="Rotate: make a new key, the old one goes on for a day …", permissions=["change"]
+    )
+    def rotate_keys(self, request: HttpRequest, queryset: QuerySet[WorkerKey]) -> HttpResponse | None:
+        """A new key for each, once that is agreed to; each is shown once."""
+        rows = list(queryset.order_by("pk"))
+        if not is_confirmed(request):
+            what = "The new key is shown once, on top of the next page. The old one goes on for a day."
+            title = f"Rotate {number(len(rows), 'key')}?"
+            return ask(self, request, rows, title=title, consequences=[what], button="Yes, rotate")
+        for key in rows:
             try:
                 show_once(self, request, keys.rotate(key, created_by=account(request)))
             except InvalidInput as error:
                 self.message_user(request, f"{key}: {error.message}", messages.ERROR)
+            else:
+                remember(self, request, key, "Asked: rotate.")
+        return go_back(request)
 
-    @admin.action(description="Revoke: end now")
-    def revoke_keys(self, request: HttpRequest, chosen: QuerySet[WorkerKey]) -> None:
-        """End each; workers that use it are refused within seconds."""
-        revoked = sum(keys.revoke(key) for key in chosen.order_by("pk"))
-        what = "1 key" if revoked == 1 else f"{revoked} keys"
-        self.message_user(request, f"Revoked: {what}. Workers that use it are refused within seconds.")
+    @admin.action(description="Revoke: end now …", permissions=["change"])
+    def revoke_keys(self, request: HttpRequest, queryset: QuerySet[WorkerKey]) -> HttpResponse | None:
+        """End each, once that is agreed to; workers that use it are refused within seconds."""
+        rows = list(queryset.order_by("pk"))
+        if not is_confirmed(request):
+            what = (
+                "Workers that use it are refused within seconds, and hand in no results. "
+                "What they hold goes to others when their leases end. This cannot be undone."
+            )
+            title = f"Revoke {number(len(rows), 'key')}?"
+            return ask(self, request, rows, title=title, consequences=[what], button="Yes, revoke")
+        revoked = [key for key in rows if keys.revoke(key)]
+        for key in revoked:
+            remember(self, request, key, "Asked: revoke.")
+        words = f"Revoked: {number(len(revoked), 'key')}. Workers that use it are refused within seconds."
+        self.message_user(request, words)
+        return go_back(request)
 
 
-@admin.action(description="Make a worker key, good in all of its projects")
-def make_keys(
-    model_admin: admin.ModelAdmin[ProcessingService],
-    request: HttpRequest,
-    chosen: QuerySet[ProcessingService],
-) -> None:
-    """A key for each service; each is shown once."""
-    for service in chosen.order_by("pk"):
-        try:
-            projects = Project.objects.filter(processing_services=service)
-            made = keys.mint(service=service, projects=projects, created_by=account(request))
-        except InvalidInput as error:
-            model_admin.message_user(request, f"{service}: {error.message}", messages.ERROR)
-        else:
-            show_once(model_admin, request, made)
+class MintsKeys(ModelAdmin):
+    """Lists of services, which make keys for their workers."""
+
+    def has_mint_permission(self, request: HttpRequest) -> bool:
+        """Who may add worker keys."""
+        return request.user.has_perm("ml.add_workerkey")
+
+    @admin.action(description="Make a worker key, good in all of its projects", permissions=["mint"])
+    def make_keys(self, request: HttpRequest, queryset: QuerySet[ProcessingService]) -> HttpResponse | None:
+        """A key for each service; each is shown once."""
+        for service in queryset.order_by("pk"):
+            try:
+                projects = Project.objects.filter(processing_services=service)
+                made = keys.mint(service=service, projects=projects, created_by=account(request))
+            except InvalidInput as error:
+                self.message_user(request, f"{service}: {error.message}", messages.ERROR)
+            else:
+                show_once(self, request, made)
+                remember(self, request, made.key, "Asked: make.")
+        return go_back(request)
 
 
 def show_once(model_admin: admin.ModelAdmin[Any], request: HttpRequest, made: keys.NewKey) -> None:

@@ -94,12 +94,12 @@ def test_of_an_old_key_only_the_name_can_change(site_admin: Client, service: Pro
 def test_keys_are_rotated_and_revoked_by_actions(site_admin: Client, service: ProcessingService) -> None:
     made = keys.mint(service=service, projects=service.projects.all())
     chosen = {"_selected_action": [made.key.pk]}
-    (fresh,) = secrets_in(site_admin.post(KEYS, chosen | {"action": "rotate_keys"}))
+    (fresh,) = secrets_in(site_admin.post(KEYS, chosen | {"confirmed": "yes", "action": "rotate_keys"}))
     assert keys.recognise(fresh) is not None
-    site_admin.post(KEYS, chosen | {"action": "revoke_keys"})
+    site_admin.post(KEYS, chosen | {"confirmed": "yes", "action": "revoke_keys"})
     assert keys.recognise(made.secret) is None
     site_admin.get(KEYS)  # shows what there was to say until now
-    answer = site_admin.post(KEYS, chosen | {"action": "rotate_keys"})
+    answer = site_admin.post(KEYS, chosen | {"confirmed": "yes", "action": "rotate_keys"})
     assert secrets_in(answer) == []
     assert "make a new one" in " ".join(str(message) for message in get_messages(answer.wsgi_request))
 
