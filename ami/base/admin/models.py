@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.contrib.admin import ShowFacets
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
@@ -35,6 +36,7 @@ class ModelAdmin(_ModelAdmin):
     show_full_result_count = False
     list_fullwidth = True
     list_filter_submit = True
+    show_facets = ShowFacets.NEVER
 
     def buttons(self, request: HttpRequest, row: Any) -> Iterable[Button]:
         """Actions of the list for the page of a row; those that a person may not take are left out."""

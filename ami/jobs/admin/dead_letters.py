@@ -13,12 +13,14 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from ami.base.admin.asking import remember
 from ami.base.admin.pages import MOST_COUNTED
+from ami.base.admin.shown import link, number
 from ami.base.api.fields import parse_key
 from ami.jobs.admin.filters import FailedSinceFilter, JobNumberFilter, WorkerFilter
 from ami.jobs.admin.large import RowsOfJobsAdmin, first_line
 from ami.jobs.lifecycle.requeue import Requeued, Selection, images_by_job, obstacle, requeue_each
-from ami.jobs.models import Attempt, DeadLetter
+from ami.jobs.models import Attempt, DeadLetter, Job
 from ami.main.addresses import address_of
 from ami.main.models import SourceImage
 
@@ -99,12 +101,12 @@ class DeadLetterAdmin(RowsOfJobsAdmin):
     @admin.display(description="job")
     def job_link(self, letter: DeadLetter) -> SafeString:
         """To the job's page."""
-        return _link("admin:jobs_job_change", letter.job_id, str(letter.job))
+        return link("admin:jobs_job_change", letter.job_id, str(letter.job))
 
     @admin.display(description="capture")
     def capture_link(self, letter: DeadLetter) -> SafeString:
         """To the capture's page, which may be gone."""
-        return _link("admin:main_sourceimage_change", letter.image_id, str(letter.image_id))
+        return link("admin:main_sourceimage_change", letter.image_id, str(letter.image_id))
 
     @admin.display
     def capture(self, letter: DeadLetter) -> SafeString | str:
@@ -112,7 +114,7 @@ class DeadLetterAdmin(RowsOfJobsAdmin):
         found = _capture_of(letter)
         if found is None:
             return f"{letter.image_id} (it was deleted)"
-        return _link("admin:main_sourceimage_change", letter.image_id, f"{letter.image_id}: {found}")
+        return link("admin:main_sourceimage_change", letter.image_id, f"{letter.image_id}: {found}")
 
     @admin.display
     def picture(self, letter: DeadLetter) -> SafeString | str:
@@ -180,6 +182,11 @@ class DeadLetterAdmin(RowsOfJobsAdmin):
             messages.error(request, TOO_MANY.format(most=MOST_JOBS, what="jobs"))
             return
         done = requeue_each(selection, by=f"user {request.user.pk}")
+        jobs = Job.objects.in_bulk([one.job_id for one in done if one.images])
+        for one in done:
+            if one.job_id in jobs:
+                words = f"Asked: requeue; {number(one.images, 'dead letter')}."
+                remember(self, request, jobs[one.job_id], words)
         tell(request, done)
 
 
@@ -188,14 +195,14 @@ def tell(request: HttpRequest, done: list[Requeued]) -> None:
     images = sum(one.images for one in done)
     jobs = sum(1 for one in done if one.images)
     if images:
-        messages.success(request, f"Requeued {_number(images, 'image')} in {_number(jobs, 'job')}.")
+        messages.success(request, f"Requeued {number(images, 'image')} in {number(jobs, 'job')}.")
     refused = [one for one in done if one.left or one.why]
     for one in refused[:MOST_TOLD]:
-        left = f"{_number(one.left, 'image')} not requeued. " if one.left else ""
+        left = f"{number(one.left, 'image')} not requeued. " if one.left else ""
         messages.warning(request, f"Job #{one.job_id}: {left}{one.why}")
     if rest := refused[MOST_TOLD:]:
-        left = _number(sum(one.left for one in rest), "image")
-        messages.warning(request, f"{_number(len(rest), 'more job')} with {left} not requeued.")
+        left = number(sum(one.left for one in rest), "image")
+        messages.warning(request, f"{number(len(rest), 'more job')} with {left} not requeued.")
 
 
 def _tell_of_gone(request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
@@ -204,16 +211,8 @@ def _tell_of_gone(request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
         return
     gone = len(set(request.POST.getlist(ACTION_CHECKBOX_NAME))) - letters.count()
     if gone > 0:
-        which = f"{_number(gone, 'selected image')} {'is' if gone == 1 else 'are'} no dead letter any more"
+        which = f"{number(gone, 'selected image')} {'is' if gone == 1 else 'are'} no dead letter any more"
         messages.warning(request, f"{which}: requeued already, or deleted with the job.")
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _link(page: str, key: int, text: str) -> SafeString:
-    return format_html('<a href="{}">{}</a>', reverse(page, args=[key]), text)
 
 
 def _capture_of(letter: DeadLetter) -> SourceImage | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.text import Truncator
@@ -23,7 +22,6 @@ class RowsOfJobsAdmin(ReadOnlyAdmin):
     search_help_text = "The number of a job."
     ordering: ClassVar[tuple[str, ...]] = ("-pk",)
     sortable_by = ()
-    show_facets = admin.ShowFacets.NEVER
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
