@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from pytest_django.fixtures import Settings
 
 from ami.base.database import execute
 from ami.embedded.nats import Nats
+from ami.embedded.valkey import Valkey
 from ami.jobs.lifecycle.cancel import cancel_job
 from ami.jobs.models import Job
 from ami.jobs.schedule import sync_schedule
@@ -133,4 +135,22 @@ def test_a_silent_nats_costs_a_second_and_a_half_at_most(world: World, lonely_na
         bring_back(lonely_nats)
     assert queue.away
     assert sets.snapshot is not None
+    assert took < 1.5
+
+
+def test_a_silent_redis_costs_a_second_and_a_half_at_most(
+    patient: World, own_valkey: Callable[[], Valkey], settings: Settings
+) -> None:
+    job = running(patient)
+    server = own_valkey()
+    settings.REDIS_URL = server.url
+    server.pause()
+    try:
+        began = time.monotonic()
+        queue, sets = look_at_both(job.pk, job.queue_epoch, (), QUICK, unused=False)
+        took = time.monotonic() - began
+    finally:
+        server.resume()
+    assert sets.away
+    assert queue.is_whole
     assert took < 1.5
