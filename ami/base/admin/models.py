@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
 from ami.base.admin.buttons import Button
+from ami.base.admin.deleting import forecast
 from ami.base.admin.pages import BoundedPaginator
 
 if TYPE_CHECKING:  # what django-unfold adds is untyped; what ours use of it is Django's
@@ -53,6 +54,10 @@ class ModelAdmin(_ModelAdmin):
         return super().render_change_form(request, context, *args, **options)
 
     warn_unsaved_form = True
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What a deletion takes along, counted by kind."""
+        return forecast(list(objs), request)
 
 
 class TabularInline(_TabularInline):

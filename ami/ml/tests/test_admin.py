@@ -6,10 +6,13 @@ import json
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from ami.main.models import Project, SourceImageCollection, SourceImageUpload, Taxon
+from ami.main.models import Project, SourceImage, SourceImageCollection, SourceImageUpload, Taxon
 from ami.main.tests.factories import add_member, make_capture, make_capture_set, make_deployment, make_project
 from ami.ml.models import Classification, Detection
 from ami.ml.tests.factories import make_algorithm, make_category_map, make_pipeline, make_service
@@ -140,3 +143,38 @@ def test_an_address_that_the_server_never_calls_is_refused_in_the_form(
     response = site_admin.post(f"/admin/ml/processingservice/{service.pk}/change/", body)
     assert (response.status_code == 200) is is_refused
     assert (b"OUTGOING_ALLOWED_NETWORKS" in response.content) is is_refused
+
+
+def test_deleting_a_project_says_what_goes_along_without_reading_it(site_admin: Client) -> None:
+    fill(1)
+    capture = make_capture(make_deployment(Project.objects.get()))
+    page = f"/admin/main/project/{capture.project_id}/delete/"
+    with CaptureQueriesContext(connection) as captured:
+        shown = site_admin.get(page)
+    counts = dict(shown.context["model_count"])
+    assert counts["projects"] == 1
+    captures = SourceImage.objects.filter(project=capture.project_id)
+    assert counts[SourceImage._meta.verbose_name_plural] == captures.count()
+    assert not any('"main_sourceimage"."path"' in query["sql"] for query in captured.captured_queries)
+    assert site_admin.post(page, {"post": "yes"}).status_code == 302
+    assert not Project.objects.exists()
+
+
+def test_a_deletion_takes_the_permission_for_what_goes_along(client: Client) -> None:
+    fill(1)
+    some = make_user(is_staff=True)
+    some.user_permissions.add(*Permission.objects.filter(codename__in=["delete_project", "view_project"]))
+    client.force_login(some)
+    page = f"/admin/main/project/{Project.objects.get().pk}/delete/"
+    assert client.get(page).context["perms_lacking"]
+    assert client.post(page, {"post": "yes"}).status_code == 403
+    assert Project.objects.exists()
+
+
+def test_what_is_in_use_is_not_deleted_and_the_page_says_by_what(site_admin: Client) -> None:
+    fill(1)
+    taxon = Classification.objects.get().taxon
+    page = f"/admin/main/taxon/{taxon.pk}/delete/"
+    assert "classifications: 1" in site_admin.get(page).content.decode()
+    assert site_admin.post(page, {"post": "yes"}).status_code == 200
+    assert Taxon.objects.filter(pk=taxon.pk).exists()
