@@ -24,6 +24,8 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
 keep_places()
 
+import config.metrics.celery  # noqa: E402, F401 - its signals; it needs what is above
+
 
 @setup_logging.connect
 def keep_our_logging(**_: Any) -> None:

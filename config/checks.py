@@ -10,7 +10,9 @@ from django.core.checks import CheckMessage, Error, Warning, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from config.declare import DECLARED, is_given
+from config.metrics.access import SHORTEST_TOKEN
 
+FIRST_FREE_PORT = 1024
 BOOT_ERROR = 3
 """The exit code by which gunicorn knows that starting another process would not help."""
 
@@ -101,6 +103,37 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
                 "DATABASE_URL is not set; the server looks for Postgres on its own machine.",
                 hint="Set DATABASE_URL (or DATABASE_URL_FILE), for instance postgresql://user@host/ami.",
                 id="ami.W002",
+            )
+        )
+    return found
+
+
+def check_metrics(**_: Any) -> list[CheckMessage]:
+    """What opens /metrics is no invitation to everybody."""
+    found: list[CheckMessage] = []
+    if 0 < len(settings.METRICS_TOKEN) < SHORTEST_TOKEN:
+        found.append(
+            Error(
+                f"METRICS_TOKEN is shorter than {SHORTEST_TOKEN} characters; it could be guessed.",
+                hint="Set it to something long and random, or leave it empty.",
+                id="ami.E008",
+            )
+        )
+    everybody = [network for network in settings.METRICS_NETWORKS if network.endswith("/0")]
+    if everybody:
+        found.append(
+            Error(
+                f"METRICS_NETWORKS lets everybody read /metrics: {', '.join(everybody)}.",
+                hint="Name the network of your Prometheus, or set METRICS_TOKEN instead.",
+                id="ami.E009",
+            )
+        )
+    if settings.METRICS_PORT and settings.METRICS_PORT < FIRST_FREE_PORT:
+        found.append(
+            Error(
+                f"METRICS_PORT is {settings.METRICS_PORT}; ports below {FIRST_FREE_PORT} need root.",
+                hint="Choose one above, such as 9464, or 0 for none.",
+                id="ami.E010",
             )
         )
     return found

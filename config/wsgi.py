@@ -3,8 +3,10 @@
 import os
 
 from config.checks import refuse_nonsense
+from config.metrics.start import share_counters
 from config.requests import wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 application = wsgi_application()
+share_counters("web", first=False)
 refuse_nonsense()

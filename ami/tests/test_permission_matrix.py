@@ -42,6 +42,7 @@ TABLE = """
                                                                   a o m M w k f s   a o m M w k f s
 GET    /livez                                                     + + + + + + + +   + + + + + + + +
 GET    /readyz                                                    + + + + + + + +   + + + + + + + +
+GET    /metrics                                                   1 1 1 1 1 1 1 1   1 1 1 1 1 1 1 1
 GET    /                                                          > > > > > > > >   > > > > > > > >
 POST   /                                                          > > > > > > > >   > > > > > > > >
 PUT    /                                                          > > > > > > > >   > > > > > > > >

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import Error, transaction
 
 from ami.base.failpoints import hit
+from ami.base.metrics.counted import RESERVED
 from ami.jobs import ledger
 from ami.jobs.ledger import Failure, LockedTask
 from ami.jobs.lifecycle import last_chance, quotas
@@ -95,7 +96,16 @@ def reserve_tasks(requests: Sequence[ReserveRequest], *, worker: Worker, base_ur
         again = _still_wanted(requests, decided.tasks)
         decided.tasks += _fetch_more(queue, again, replace(asking, in_hand=room.in_hand + len(decided.tasks)))
     quotas.note_taken(worker, [task.lease for task in decided.tasks])
+    _count(decided.tasks)
     return decided.tasks
+
+
+def _count(tasks: Sequence[ReservedTask]) -> None:
+    first = sum(task.lease.attempt == 1 for task in tasks)
+    if first:
+        RESERVED.inc("first", amount=first)
+    if first < len(tasks):
+        RESERVED.inc("again", amount=len(tasks) - first)
 
 
 def _within(requests: Sequence[ReserveRequest], room: int) -> list[ReserveRequest]:
