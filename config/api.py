@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, DefaultRouter
 
+from ami.jobs.api.autoscaling import AutoscalingViewSet
 from ami.jobs.api.data_calls import PopulatedCaptureSetViewSet, SyncedDeploymentViewSet
 from ami.jobs.api.exports import ExportViewSet
 from ami.jobs.api.health import HealthReportViewSet
@@ -84,6 +85,7 @@ router.register("classifications", ClassificationViewSet, basename="classificati
 router.register("jobs", JobViewSet, basename="job")
 router.register("exports", ExportViewSet, basename="dataexport")
 router.register("tasks", TaskViewSet, basename="task")
+router.register("autoscaling", AutoscalingViewSet, basename="autoscaling")
 router.register("health/reports", HealthReportViewSet, basename="health-report")
 
 app_name = "api"

@@ -191,6 +191,8 @@ POST   …/tasks/extend/                                            1 3 3 3 + + 
 POST   …/tasks/fail/                                              1 3 3 3 + + + +   1 3 3 3 + + + +
 POST   …/tasks/release/                                           1 3 3 3 + + + +   1 3 3 3 + + + +
 POST   …/tasks/reserve/                                           1 3 3 3 + + + +   1 3 3 3 + + + +
+GET    …/autoscaling/                                             1 3 3 + + + + +   1 3 3 + + + + +
+GET    …/autoscaling/<slug>/                                      1 3 3 + + + 4 +   1 3 3 + + + 4 +
 GET    …/health/reports/                                          1 3 3 3 3 3 3 +   1 3 3 3 3 3 3 +
 GET    …/health/reports/<pk>/                                     1 3 3 3 3 3 3 +   1 3 3 3 3 3 3 +
 GET    …/                                                         + + + + + + + +   + + + + + + + +
