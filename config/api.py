@@ -14,6 +14,7 @@ from ami.jobs.api.health import HealthReportViewSet
 from ami.jobs.api.task_views import TaskViewSet
 from ami.jobs.api.uploads import ProcessedUploadViewSet
 from ami.jobs.api.views import JobViewSet
+from ami.jobs.api.webhooks import WebhookViewSet
 from ami.jobs.api.workers import WorkerViewSet
 from ami.main.api.views.captures import CaptureViewSet
 from ami.main.api.views.deployments import DeviceViewSet, SiteViewSet
@@ -54,6 +55,7 @@ router.register("users", UserViewSet, basename="user")
 
 # Projects, stations, captures. Longer prefixes first: `captures/upload` would else be taken for a capture.
 router.register(r"projects/(?P<project_pk>[^/.]+)/members", MemberViewSet, basename="project-member")
+router.register(r"projects/(?P<project_pk>[^/.]+)/webhooks", WebhookViewSet, basename="project-webhook")
 router.register("projects", ProjectViewSet, basename="project")
 router.register("deployments/devices", DeviceViewSet, basename="device")
 router.register("deployments/sites", SiteViewSet, basename="site")

@@ -5,7 +5,14 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core.checks import register
 
-from config.checks import check_chaos, check_declared, check_deployment, check_metrics, check_times
+from config.checks import (
+    check_chaos,
+    check_declared,
+    check_deployment,
+    check_email,
+    check_metrics,
+    check_times,
+)
 
 
 class ConfigConfig(AppConfig):
@@ -21,5 +28,6 @@ class ConfigConfig(AppConfig):
         register(check_declared)
         register(check_times)
         register(check_metrics)
+        register(check_email)
         register(check_deployment)
         register(check_chaos, deploy=True)

@@ -139,6 +139,19 @@ def check_metrics(**_: Any) -> list[CheckMessage]:
     return found
 
 
+def check_email(**_: Any) -> list[CheckMessage]:
+    """A mail server that is named is named so that one can find it."""
+    if not settings.EMAIL_URL or settings.EMAIL_ENABLED:
+        return []
+    return [
+        Error(
+            "EMAIL_URL is not the address of a mail server.",
+            hint="For instance smtp+tls://user:password@mail.example.org:587; leave it empty for no e-mail.",
+            id="ami.E011",
+        )
+    ]
+
+
 def check_chaos(**_: Any) -> list[CheckMessage]:
     """Nobody may break things on purpose on a server; for `check --deploy`."""
     if settings.DEBUG or not settings.CHAOS_ENABLED:

@@ -28,6 +28,8 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b((?:token|bearer|basic)\s+)[\w.~+/=-]{24,}", re.IGNORECASE), r"\1***"),
     # a worker key; its prefix is no secret (`ami.ml.keys`)
     (re.compile(r"\b(amiw_[a-zA-Z0-9]{8}_)\w+"), r"\1***"),
+    # the secret of a webhook
+    (re.compile(r"\b(whsec_)[\w+/=-]+"), r"\1***"),
 )
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -127,5 +129,7 @@ def configure_logging(fmt: str, level: str) -> dict[str, Any]:
             "kombu": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},
             "nats": {"level": "CRITICAL"},
+            # Below INFO it writes down whole addresses; those of webhooks are secrets.
+            "urllib3": {"level": "INFO"},
         },
     }

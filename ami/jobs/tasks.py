@@ -20,6 +20,7 @@ from ami.jobs.interruptions import register_interruption
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.save import save_inbox_row
+from ami.jobs.notifying.deliver import deliver_due
 from ami.ml.services import check_push_services
 from ami.ml.workers import SignOfLife, mark_silent_offline, write_sign_of_life
 
@@ -74,6 +75,12 @@ def offline(**_: object) -> None:
 def services(**_: object) -> None:
     """Ask every push service whether it is there."""
     check_push_services()
+
+
+@shared_task(name="jobs.notify", expires=60)
+def notify(**_: object) -> None:
+    """Tell people and webhooks which jobs ended."""
+    deliver_due()
 
 
 class CeleryDispatcher:

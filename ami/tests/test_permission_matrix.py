@@ -77,6 +77,12 @@ GET    …/projects/<project_pk>/members/<pk>/                      1 3 + + 3 3 
 PUT    …/projects/<project_pk>/members/<pk>/                      1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 PATCH  …/projects/<project_pk>/members/<pk>/                      1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 DELETE …/projects/<project_pk>/members/<pk>/                      1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+GET    …/projects/<project_pk>/webhooks/                          1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+POST   …/projects/<project_pk>/webhooks/                          1 3 3 + 3 3 4 +   1 4 3 + 3 3 4 +
+GET    …/projects/<project_pk>/webhooks/<pk>/                     1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+PUT    …/projects/<project_pk>/webhooks/<pk>/                     1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+PATCH  …/projects/<project_pk>/webhooks/<pk>/                     1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
+DELETE …/projects/<project_pk>/webhooks/<pk>/                     1 3 3 + 3 3 4 +   4 4 3 + 3 3 4 +
 GET    …/projects/                                                + + + + + + + +   + + + + + + + +
 POST   …/projects/                                                1 + + + + 3 3 +   1 + + + + 3 3 +
 GET    …/projects/<pk>/                                           + + + + + + 4 +   4 4 + + + + 4 +

@@ -72,6 +72,7 @@ _HEALTH = """SELECT c.name, GREATEST(0, EXTRACT(EPOCH FROM clock_timestamp() - r
     r.fixed, r.unfixable
 FROM unnest(%s::text[]) AS c(name) CROSS JOIN LATERAL (SELECT last_at, fixed, unfixable
     FROM jobs_healthreport WHERE check_name = c.name ORDER BY last_at DESC, id DESC LIMIT 1) AS r"""
+_NOTIFICATIONS = "SELECT count(*) FROM jobs_notification WHERE state = 'waiting'"
 _SERVING = """SELECT j.id, p.slug FROM jobs_job j JOIN ml_pipeline p ON p.id = j.pipeline_id
 WHERE j.status = ANY(%s) AND j.dispatch_mode = %s ORDER BY j.id DESC LIMIT %s"""
 _SLUGS = "SELECT id, slug FROM ml_pipeline"
@@ -112,6 +113,7 @@ def _facts(connection: psycopg.Connection[Any], checks: Sequence[str]) -> Facts:
     posts, oldest = rows(_INBOX)[0]
     samples += [(table.INBOX.name, (), posts), (table.INBOX_AGE.name, (), oldest)]
     samples.append((table.DEAD_LETTERS.name, (), rows(_DEAD, MOST_DEAD_LETTERS)[0][0]))
+    samples.append((table.NOTIFICATIONS.name, (), rows(_NOTIFICATIONS)[0][0]))
     samples += [(table.WORKERS.name, (name,), n) for name, n in rows(_WORKERS, online)]
     services = {"pull": 0, "push": 0} | dict(rows(_SERVICES, online))
     samples += [(table.SERVICES.name, (kind,), n) for kind, n in services.items()]

@@ -106,6 +106,12 @@ HEALTH_UNFIXABLE = gauge(
     high=_STUCK,
     source=POSTGRES,
 )
+NOTIFICATIONS = gauge(
+    "ami_notifications_waiting",
+    "People and webhooks that are to be told that a job ended.",
+    high="[Notifications](../howto/notifications.md); beat or Celery (queue `default`) does not run.",
+    source=POSTGRES,
+)
 LEASES = gauge(
     "ami_leases",
     "Images that workers hold now, by pipeline; of the 2,000 newest jobs that hand out tasks.",
