@@ -11,6 +11,7 @@ from config.checks import (
     check_deployment,
     check_email,
     check_metrics,
+    check_observability,
     check_times,
 )
 
@@ -29,5 +30,6 @@ class ConfigConfig(AppConfig):
         register(check_times)
         register(check_metrics)
         register(check_email)
+        register(check_observability)
         register(check_deployment)
         register(check_chaos, deploy=True)

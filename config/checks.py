@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.declare import DECLARED, is_given
 from config.metrics.access import SHORTEST_TOKEN
+from config.observability.packages import is_installed
 
 FIRST_FREE_PORT = 1024
 BOOT_ERROR = 3
@@ -149,6 +150,28 @@ def check_email(**_: Any) -> list[CheckMessage]:
             hint="For instance smtp+tls://user:password@mail.example.org:587; leave it empty for no e-mail.",
             id="ami.E011",
         )
+    ]
+
+
+def check_observability(**_: Any) -> list[CheckMessage]:
+    """What errors and traces are to be sent with is installed."""
+    wanted = {
+        "SENTRY_DSN": (settings.SENTRY_DSN, "sentry_sdk", "ami.E012"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": (
+            settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+            "opentelemetry.exporter.otlp.proto.http",
+            "ami.E013",
+        ),
+    }
+    return [
+        Error(
+            f"{name} is set, but the Python package for it ({package.partition('.')[0]}) is not installed.",
+            hint="pip install -r requirements/observability.txt, or build the image with "
+            f"--build-arg OBSERVABILITY=1; or unset {name}.",
+            id=code,
+        )
+        for name, (value, package, code) in wanted.items()
+        if value and not is_installed(package)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -44,6 +45,19 @@ def mask(text: str) -> str:
 def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Mask values under secret names, at any depth."""
     return {key: _hidden(key, value) for key, value in event.items()}
+
+
+def masked(value: Any, key: object = "") -> Any:
+    """A copy of plain data without secrets, at any depth: for what goes elsewhere than to a log."""
+    if value and _SECRET_KEYS.search(str(key)):
+        return "***"
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {name: masked(inner, name) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(inner) for inner in value]
+    return value
 
 
 def _hidden(key: object, value: Any) -> Any:

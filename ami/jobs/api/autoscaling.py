@@ -79,9 +79,10 @@ def _reach(request: Request) -> Reach:
     if not request.user.is_authenticated:
         raise NotAuthenticated
     access = access_of(request)
-    if isinstance(request.user, Machine):
+    user = access.user
+    if isinstance(user, Machine):
         reach = reach_of(access, None)
-    elif is_active_staff(request.user):
+    elif is_active_staff(user):
         active = Project.objects.filter(active=True).order_by("pk")
         reach = Reach(list(active.values_list("pk", flat=True)))
     else:
