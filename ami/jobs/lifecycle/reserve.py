@@ -136,7 +136,8 @@ def _fetch_more(
     try:
         return _fetch_and_lease(queue, requests, asking).tasks
     except (QueueError, Error) as error:
-        logger.warning("reserve.no_more", count=len(requests), error=repr(error)[:500])
+        jobs = [request.job_id for request in requests]
+        logger.warning("reserve.no_more", job_ids=jobs, count=len(requests), error=repr(error)[:500])
         return []
 
 
@@ -167,7 +168,8 @@ def _settle(queue: TaskQueueManager, actions: Sequence[Action]) -> None:
     try:
         queue.settle(actions)
     except QueueError as error:
-        logger.warning("reserve.not_settled", count=len(actions), error=error.message)
+        jobs = sorted({action.delivery.job_id for action in actions})
+        logger.warning("reserve.not_settled", job_ids=jobs, count=len(actions), error=error.message)
 
 
 def _decide(messages: Sequence[ReservedMessage], asking: _Asking) -> _Decisions:

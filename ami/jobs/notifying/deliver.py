@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import connection
+from structlog.contextvars import bound_contextvars
 
 from ami.base import clock
 from ami.base.database import rows
@@ -51,7 +53,7 @@ def deliver_due() -> int:
         tried += len(claimed)
         hit("notify.claimed")
         with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="notify") as pool:
-            list(pool.map(_in_thread, claimed))
+            list(pool.map(_in_thread, claimed, [copy_context() for _ in claimed]))
     _forget_old()
     return tried
 
@@ -60,9 +62,9 @@ def _claim() -> list[UUID]:
     return [row[0] for row in rows(_CLAIM, [CLAIM_SECONDS, AT_ONCE])]
 
 
-def _in_thread(key: UUID) -> None:
+def _in_thread(key: UUID, context: Context) -> None:
     try:
-        deliver(key)
+        context.run(deliver, key)
     except Exception:  # one that breaks something keeps no other waiting; its claim runs out
         logger.exception("notification.broken", notification_id=str(key))
     finally:
@@ -77,6 +79,12 @@ def deliver(key: UUID) -> bool:
     notification = found.first()
     if notification is None:
         return False
+    with bound_contextvars(job_id=notification.job_id):
+        return _deliver(notification)
+
+
+def _deliver(notification: Notification) -> bool:
+    key = notification.pk
     if notification.payload is None:
         notification.payload = payload_of(notification, notification.job)
         Notification.objects.filter(pk=key).update(payload=notification.payload)
