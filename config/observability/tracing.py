@@ -33,7 +33,8 @@ def start_tracing(role: str, exporter: Any = None) -> bool:
     os.environ.setdefault("OTEL_PYTHON_DJANGO_EXCLUDED_URLS", "livez,readyz,metrics")
     name = os.environ.get("OTEL_SERVICE_NAME") or f"ami-{role}"
     provider = TracerProvider(resource=Resource.create({"service.name": name}))
-    provider.add_span_processor(BatchSpanProcessor(Masking(exporter or OTLPSpanExporter())))
+    sender: Any = Masking(exporter or OTLPSpanExporter())
+    provider.add_span_processor(BatchSpanProcessor(sender))
     trace.set_tracer_provider(provider)
     DjangoInstrumentor().instrument()
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
