@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ami.taskqueue import shutdown
+from ami.tests.emptying import tables_are_emptied_fast as tables_are_emptied_fast
 
 collect_ignore_glob = ["*/management/commands/*"]
 """A command may be called `test_...` and is none."""

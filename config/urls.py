@@ -5,12 +5,10 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
 
 from ami.main.api.views.files import public_file
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", RedirectView.as_view(pattern_name="dashboard:projects"), name="home"),
     path("", include("ami.dashboard.urls")),
     path(settings.ADMIN_URL, admin.site.urls),
     path("api/v2/", include("config.api")),

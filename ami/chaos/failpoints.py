@@ -26,9 +26,12 @@ DISPATCHING = ("collect.before_commit", "collect.after_chunk", "publish.after_ep
 """What Celery comes by when it dispatches a job."""
 
 ANSWERING = ("receive.before_commit", "receive.after_commit", "receive.after_enqueue", "reserve.after_commit")
-"""What the web server comes by when a worker calls."""
+"""What the web server comes by when a worker calls, and mostly Celery, too, when a service has answered."""
 
-CRASHES = (*APPLYING, *DISPATCHING, *ANSWERING)
+PUSHING = ("push.before_lease", "push.leased", "push.answered")
+"""What Celery comes by when it pushes images to a service, beside those of `ANSWERING`."""
+
+CRASHES = (*APPLYING, *DISPATCHING, *ANSWERING, *PUSHING)
 PAUSES = ("publish.half",)
 
 

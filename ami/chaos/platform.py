@@ -32,6 +32,8 @@ SHORT_TIMES = {
     "NATS_TASK_TTR": "2",
     "PROGRESS_INTERVAL_SECONDS": "0.2",
     "PUBLISH_CHUNK": "20",
+    "PUSH_ANSWER_SECONDS": "2",
+    "PUSH_REQUEST_SECONDS": "4",
     "RETRY_BACKOFF_SECONDS": "0.2",
     "ZOMBIE_STREAMS_MAX_AGE_MINUTES": "0",
 }
@@ -66,7 +68,7 @@ class Platform:
         self._changes: dict[str, str] = {}
         self.proxies: dict[str, Proxy] = {}
         """By the server behind them; only inside of `proxied`."""
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
@@ -183,6 +185,20 @@ class Platform:
         log = self.programs.log(name)
         wait_until(lambda: "worker starts" in log.read_text(), f"{name} is at work", WORKER_SECONDS)
 
+    def start_service(self, name: str, port: int) -> None:
+        """A push service with the made-up pipeline."""
+        self.programs.start(
+            name,
+            *("ami.worker", "serve", "--pipeline", "ami.chaos.pipeline:ChaosBoxes", "--pipelines", SLUG),
+            *("--port", str(port), "--service-name", name),
+            variables={WORK_LOG: str(self.work_log)},
+        )
+
+    def wait_for_service(self, name: str) -> None:
+        """Wait until a push service is ready."""
+        log = self.programs.log(name)
+        wait_until(lambda: "service is ready" in log.read_text(), f"{name} is ready", WORKER_SECONDS)
+
     def wait_for_web(self) -> None:
         """Wait until the web server answers."""
         wait_until(self._web_answers, "the web server answers", START_SECONDS)
@@ -229,7 +245,8 @@ def _without_addresses() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ADDRESSES}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

@@ -99,6 +99,10 @@ class World:
         """A service works for no project any more."""
         ProcessingService.objects.get(pk=service_id).projects.clear()
 
+    def retire(self, service_id: int) -> None:
+        """A push service has no address any more, so that nobody asks it."""
+        ProcessingService.objects.filter(pk=service_id).update(endpoint_url=None)
+
     def another_token(self) -> str:
         """One more token of the account."""
         return str(AuthToken.objects.create(self.user)[1])

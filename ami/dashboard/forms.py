@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
-from ami.main.models import Deployment, Taxon
+from ami.dashboard.names import has_name, of_taxa
+from ami.main.models import Deployment
 from ami.main.related import has_detections, is_processed
+from ami.main.taxonomy import named_or_below
 from ami.ml.models import Classification
 
-_LARGEST_ID = 2**63 - 1
+LARGEST_ID = 2**63 - 1
 
 
 class BoxFilter(forms.Form):
@@ -34,14 +36,13 @@ class BoxFilter(forms.Form):
         """`data`: the query of the address."""
         super().__init__(data, label_suffix="")
 
-    def clean_taxon(self) -> Taxon | None:
-        """The taxon of that name, whatever its case."""
+    def clean_taxon(self) -> list[int] | None:
+        """The taxon of that name, whatever its case, and all that belongs to it; None if any will do."""
         name = self.cleaned_data["taxon"]
         if not name:
             return None
-        taxa = Taxon.objects.order_by("pk")
-        found = taxa.filter(name=name).first() or taxa.filter(name__iexact=name).first()
-        if found is None:
+        found = named_or_below(name)
+        if not found:
             raise forms.ValidationError(f"No taxon is called “{name}”.")
         return found
 
@@ -54,7 +55,7 @@ class BoxFilter(forms.Form):
         names = Classification.objects.all()
         if score is not None:
             names = names.filter(score__gte=score)
-        return names.filter(taxon=taxon) if taxon is not None else names
+        return of_taxa(names, taxon) if taxon is not None else names
 
 
 class CaptureFilter(BoxFilter):
@@ -70,16 +71,20 @@ class CaptureFilter(BoxFilter):
             ("new", "not processed yet"),
         ],
     )
-    before = forms.IntegerField(required=False, min_value=0, max_value=_LARGEST_ID, widget=forms.HiddenInput)
-    after = forms.IntegerField(required=False, min_value=0, max_value=_LARGEST_ID, widget=forms.HiddenInput)
+    before = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID, widget=forms.HiddenInput)
+    after = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID, widget=forms.HiddenInput)
     field_order = ["station", "show", "taxon", "score", "before", "after"]
 
     def __init__(self, data: Any, stations: QuerySet[Deployment] | None = None) -> None:
         """`stations`: those that can be chosen from; None where all captures are of one."""
         super().__init__(data)
         if stations is not None:
-            self.fields["station"] = forms.ModelChoiceField(
-                stations, required=False, empty_label="all stations"
+            rows = {station.pk: station for station in stations}
+            self.fields["station"] = forms.TypedChoiceField(
+                choices=[("", "all stations"), *((key, station.name) for key, station in rows.items())],
+                coerce=lambda key: rows[int(key)],
+                empty_value=None,
+                required=False,
             )
             self.order_fields(self.field_order)
 
@@ -94,7 +99,7 @@ class CaptureFilter(BoxFilter):
         """What a capture must meet, its station apart."""
         found = list(_SHOWN[self.cleaned_data["show"]])
         if self.names is not None:
-            found.append(Q(Exists(self.names.filter(detection__source_image_id=OuterRef("pk")))))
+            found.append(has_name(self.names, self.cleaned_data["taxon"]))
         return found
 
 
@@ -110,4 +115,4 @@ _SHOWN: dict[str, tuple[Q, ...]] = {
 class Context(forms.Form):
     """From which walk a capture is looked at."""
 
-    set = forms.IntegerField(required=False, min_value=0, max_value=_LARGEST_ID)
+    set = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)

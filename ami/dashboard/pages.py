@@ -1,4 +1,4 @@
-"""What all pages have in common: they are read only, and say what a browser may load and run for them."""
+"""What all pages have in common: what may be asked of them, and what a browser may load and run for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 P = ParamSpec("P")
 
@@ -28,6 +28,18 @@ def page(
         return guarded(view(request, *args, **kwargs))
 
     return require_safe(wrapped)
+
+
+def form_page(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """The same for a page that takes a form: POST, too. Django checks that the form is ours."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        return guarded(view(request, *args, **kwargs))
+
+    return require_http_methods(["GET", "HEAD", "POST"])(wrapped)
 
 
 def guarded(response: HttpResponse) -> HttpResponse:

@@ -7,6 +7,8 @@ from typing import TypeVar
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
 
+from ami.jobs.api.logs import MAY_READ
+from ami.main.api.access import Access, access_of
 from ami.main.models import Project
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -15,6 +17,26 @@ ModelT = TypeVar("ModelT", bound=Model)
 def projects_of(request: HttpRequest) -> QuerySet[Project]:
     """The projects that the person may see; without a log-in, those that are public."""
     return Project.objects.all().visible_to(request.user)
+
+
+def visible_ids(request: HttpRequest) -> list[int]:
+    """The ids of those projects, in order."""
+    return list(projects_of(request).order_by("pk").values_list("pk", flat=True))
+
+
+def access(request: HttpRequest) -> Access:
+    """What the person may do, looked up once a request."""
+    return access_of(request)  # type: ignore[arg-type]  # it wants nothing of it but the person
+
+
+def is_insider(request: HttpRequest, project_id: int) -> bool:
+    """Whether the person may read what names hosts, workers and people: logs, and the texts of errors."""
+    return access(request).may(MAY_READ, project_id)
+
+
+def may_start(request: HttpRequest, project: Project) -> bool:
+    """Whether the person may start jobs over the captures of a project."""
+    return all(access(request).may(name, project.pk) for name in ("create_job", "run_ml_job"))
 
 
 def find(request: HttpRequest, rows: QuerySet[ModelT], pk: int) -> ModelT:

@@ -3,12 +3,15 @@
 Grouping has three parts, each a transaction of its caller: `plan` makes the sessions of a station what they
 should be, `assign` gives captures to a few of them at a time, `tally` counts. Each may be repeated, and two
 that group the same station at once come to the same sessions.
+
+A capture that comes alone (an upload) need not wait for that: `session_for` finds its session by itself, and
+grouping finds nothing to change in what it did. Whoever writes sessions holds the row of their station.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -33,6 +36,13 @@ WITH timed AS (
 )
 SELECT min(timestamp), max(timestamp) FROM numbered GROUP BY number ORDER BY number
 """
+_BESIDE = """
+(SELECT start, "end", id FROM main_event WHERE deployment_id = %(deployment)s AND start <= %(at)s
+    ORDER BY start DESC LIMIT 1)
+UNION ALL
+(SELECT start, "end", id FROM main_event WHERE deployment_id = %(deployment)s AND start > %(at)s
+    ORDER BY start LIMIT 1)
+"""
 _KNOWN = 'SELECT start, "end", id FROM main_event WHERE deployment_id = %(deployment)s'
 _LET_GO = """
 UPDATE main_sourceimage c SET event_id = NULL, updated_at = clock_timestamp()
@@ -45,6 +55,11 @@ UPDATE main_sourceimage c SET event_id = NULL, updated_at = clock_timestamp() FR
 WHERE e.deployment_id = %(deployment)s AND c.event_id = e.id
     AND c.deployment_id IS DISTINCT FROM %(deployment)s
 """
+_MOVE = """
+UPDATE main_sourceimage SET event_id = %(key)s, updated_at = clock_timestamp()
+WHERE event_id = ANY(%(gone)s) OR (deployment_id = %(deployment)s AND event_id IS DISTINCT FROM %(key)s
+    AND timestamp BETWEEN %(start)s AND %(end)s)
+"""
 _DELETE = "DELETE FROM main_event WHERE id = ANY(%(gone)s)"
 _CHANGE = """
 UPDATE main_event e SET start = n.start, "end" = n."end", updated_at = %(now)s
@@ -55,6 +70,7 @@ _CREATE = """
 INSERT INTO main_event (deployment_id, start, "end", created_at, updated_at)
 SELECT %(deployment)s, n.start, n."end", %(now)s, %(now)s
 FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS n(start, "end")
+RETURNING id
 """
 _NEXT = """
 SELECT id FROM main_event WHERE deployment_id = %(deployment)s AND id > %(after)s ORDER BY id LIMIT %(most)s
@@ -137,6 +153,7 @@ def assign(deployment_id: int, after: int, planned: datetime) -> tuple[int, int]
 
     None when there are no more. Call it inside a transaction; `planned` is the time of the plan.
     """
+    rows(_HOLD, {"deployment": deployment_id})  # so that no upload unites these sessions meanwhile
     named = {"deployment": deployment_id, "after": after, "most": ASSIGN_AT_ONCE, "planned": planned}
     keys = [row[0] for row in rows(_NEXT, named)]
     if not keys:
@@ -158,6 +175,42 @@ def regroup(deployment_id: int) -> Regrouped:
         after, more = assigned
         touched += more
     return Regrouped(planned.created, touched, planned.deleted, tally(deployment_id))
+
+
+def session_for(deployment_id: int, moment: datetime | None) -> int | None:
+    """The session of a capture that is about to be stored with this time: found, stretched, united or new.
+
+    Call it inside the transaction that stores the capture, as late as possible: other captures of the station
+    wait until that ends. None for a capture without a time. It costs a few look-ups in an index, however many
+    captures the station has: sessions do not overlap, so that only the one before and the one after matter.
+    Where a capture closes the gap between two, the longer one goes on, and the captures of the other move.
+
+    Captures that were never grouped (imported ones) are passed over: they are for `plan` to group, and so is
+    what a new limit or a deletion changes.
+    """
+    named = {"deployment": deployment_id, "at": moment}
+    held = rows(_HOLD, named) if moment is not None else []
+    if moment is None or not held:
+        return None
+    gap = timedelta(seconds=held[0][0])
+    beside = [Span(*row) for row in rows(_BESIDE, named)]
+    near = [span for span in beside if span.start - moment <= gap and moment - span.end <= gap]
+    whole = Span(min([moment, *(span.start for span in near)]), max([moment, *(span.end for span in near)]))
+    return _become(deployment_id, whole, near)
+
+
+def _become(deployment_id: int, whole: Span, near: list[Span]) -> int:
+    """Make one session of those that are near, or a new one if there are none; its key."""
+    named = {"deployment": deployment_id, "now": clock.now(), **_columns([whole])}
+    if not near:
+        return int(rows(_CREATE, named)[0][0])
+    key = match([whole], near)[0]
+    if gone := [span.key for span in near if span.key != key]:
+        # All of its captures, also those that a grouping under way has planned and not yet assigned.
+        execute(_MOVE, named | {"key": key, "gone": gone, "start": whole.start, "end": whole.end})
+        execute(_DELETE, {"gone": gone})
+    execute(_CHANGE, named | {"keys": [key]})
+    return key
 
 
 def _columns(spans: list[Span]) -> dict[str, list[datetime]]:

@@ -33,6 +33,8 @@ _RECONNECT_WAIT = 0.1  # seconds between attempts to reconnect
 _PING_INTERVAL = 5  # seconds; with one outstanding ping a frozen server is noticed after twice that
 _STUCK_SECONDS = 30.0  # a client that has not reconnected by then is replaced, whatever hinders it
 _LATE_ANSWER_SECONDS = 30.0
+_CANCELLATIONS = 5
+"""Times that a reconnection is told to end, should it not listen."""
 _GOODBYE_SECONDS = 0.3
 
 
@@ -132,10 +134,23 @@ class Connection:
             if self.client.is_connected or self.client.is_connecting or self.client.is_reconnecting:
                 with suppress(NatsError, OSError):
                     await self.client.close()
+            await self._end_reconnecting()
         finally:
             for watch in self._watches:
                 watch.cancel()
             self._close_socket()
+
+    async def _end_reconnecting(self) -> None:
+        """See to it that nats-py tries no longer: it may lose a cancellation, and would try for ever.
+
+        Python's `wait_for` drops a cancellation that comes together with the answer, such as a refusal.
+        """
+        task = self.client._reconnection_task
+        for _ in range(_CANCELLATIONS):
+            if task is None or task.done():
+                return
+            task.cancel()
+            await asyncio.wait({task}, timeout=_GOODBYE_SECONDS / _CANCELLATIONS)
 
     def _close_socket(self) -> None:
         if self.client._transport is not None:

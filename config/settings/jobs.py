@@ -37,6 +37,9 @@ ZOMBIE_STREAMS_MAX_AGE_MINUTES = declare.integer(
     "Age in minutes from which a stream is deleted whose job ended or is gone; 0: at once.",
     minimum=0,
 )
+JOB_SAMPLES_KEPT_DAYS = declare.integer(
+    "JOB_SAMPLES_KEPT_DAYS", 30, "Days for which the course of a job is kept for its chart.", minimum=1
+)
 HEALTH_REPORTS_KEPT_DAYS = declare.integer(
     "HEALTH_REPORTS_KEPT_DAYS", 30, "Days for which reports of health checks are kept.", minimum=1
 )
@@ -85,6 +88,13 @@ PUSH_REQUEST_SECONDS = declare.decimal(
     "How long a push service has for one request; with the slice it must stay below Celery's time limit.",
     minimum=0.1,
     maximum=100,
+)
+PUSH_ANSWER_SECONDS = declare.decimal(
+    "PUSH_ANSWER_SECONDS",
+    30.0,
+    "For what is done with an answer of a push service: its images stay leased so much longer than the "
+    "request may take.",
+    minimum=1,
 )
 TURN_PORTION = declare.integer(
     "TURN_PORTION",

@@ -59,15 +59,21 @@ def away(run: Run) -> None:
                 time.sleep(FROZEN_SECONDS)
                 valkey.resume()
             else:
-                valkey.kill()
-                shutil.rmtree(valkey.home / "valkey" / "appendonlydir")
-                time.sleep(AWAY_SECONDS)
-                valkey.start()
+                restart_empty(run)
         run.fault_over()
         run.finish(job)
     run.notes["p99 ms meanwhile"] = 1_000 * probed.p99()
     run.must(probed.failed == 0, f"I11 {probed.failed} calls that do not need Redis failed")
     run.must(probed.p99() < SLOWEST_SECONDS, f"I11 calls took {probed.p99():.2f} s while Redis was away")
+
+
+def restart_empty(run: Run) -> None:
+    """kill -9; `AWAY_SECONDS` later an empty Redis takes its place."""
+    valkey = run.platform.stack.valkey
+    valkey.kill()
+    shutil.rmtree(valkey.home / "valkey" / "appendonlydir")
+    time.sleep(AWAY_SECONDS)
+    valkey.start()
 
 
 def flush(run: Run) -> None:

@@ -279,7 +279,7 @@ def test_a_page_costs_the_same_however_much_is_on_it(
             add_box(capture, (number, 0, 50, 50), ("Moth", 0.5), (f"Moth {number}", 0.4))
     client = visit("member")
     address = f"/sets/{full.pk}/?show=detections&station={station.pk}&taxon=Moth&score=0.1"
-    # session, person, set, stations twice (chosen, and to choose from), taxon, window, page, counts, names
+    # session, person, set, stations, roles, taxon with those below, window, page, counts, names
     with django_assert_max_num_queries(10):
         assert len(shown(read(client, address))) == 20
     assert Taxon.objects.count() > 3

@@ -69,6 +69,6 @@ def test_both_pages_cost_the_same_however_much_is_on_them(
     with django_assert_max_num_queries(4):  # session, person, projects, captures
         assert len(read(client, "/projects/").links("/projects/")) >= 12
     # session, person, project, stations, sets, captures of stations, of the project, of sets, the newest
-    # captures, and what was found on them
-    with django_assert_max_num_queries(10):
+    # captures, what was found on them, and the person's roles
+    with django_assert_max_num_queries(11):
         assert len(read(client, f"/projects/{people.project.pk}/").links("/sets/")) == 20

@@ -6,15 +6,17 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
 from ami.dashboard.findings import taxa_on
 from ami.dashboard.forms import CaptureFilter
+from ami.dashboard.offers import offer_of
 from ami.dashboard.pages import page
-from ami.dashboard.reach import find
+from ami.dashboard.reach import find, may_start
 from ami.dashboard.scopes import Scope, scope_of_set, scope_of_station
 from ami.dashboard.tiles import tiles_of
 from ami.dashboard.walking import Page, walk
-from ami.main.models import Deployment, SourceImageCollection
+from ami.main.models import Deployment, Project, SourceImageCollection
 
 
 @page
@@ -23,7 +25,14 @@ def capture_set(request: HttpRequest, pk: int) -> HttpResponse:
     found = find(request, SourceImageCollection.objects.select_related("project"), pk)
     form = CaptureFilter(request.GET, Deployment.objects.filter(project_id=found.project_id))
     scope = scope_of_set(found, form.station if form.is_valid() else None)
-    return _grid(request, form, scope, {"project": found.project, "kind": "Capture set", "place": found})
+    context = {
+        "project": found.project,
+        "kind": "Capture set",
+        "place": found,
+        "start": _start(request, found.project, f"set={found.pk}"),
+        "offer": offer_of(request, found.project_id, set_id=found.pk),
+    }
+    return _grid(request, form, scope, context)
 
 
 @page
@@ -32,8 +41,21 @@ def station(request: HttpRequest, pk: int) -> HttpResponse:
     found = find(request, Deployment.objects.select_related("project"), pk)
     form = CaptureFilter(request.GET)
     return _grid(
-        request, form, scope_of_station(found), {"project": found.project, "kind": "Station", "place": found}
+        request,
+        form,
+        scope_of_station(found),
+        {
+            "project": found.project,
+            "kind": "Station",
+            "place": found,
+            "start": _start(request, found.project, f"station={found.pk}"),
+        },
     )
+
+
+def _start(request: HttpRequest, project: Project, query: str) -> str:
+    """Where a job over these captures is started; empty for who may not."""
+    return f"{reverse('dashboard:start', args=[project.pk])}?{query}" if may_start(request, project) else ""
 
 
 def _grid(request: HttpRequest, form: CaptureFilter, scope: Scope, context: dict[str, Any]) -> HttpResponse:

@@ -6,8 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from ami.dashboard import counts
+from ami.dashboard.offers import offer_of
 from ami.dashboard.pages import page
-from ami.dashboard.reach import find_project, projects_of
+from ami.dashboard.reach import find_project, may_start, projects_of
 from ami.dashboard.tiles import tiles_of
 from ami.main.models import Deployment, SourceImage, SourceImageCollection
 from ami.main.related import count_of
@@ -48,11 +49,13 @@ def project(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "tiles": tiles_of(list(newest)),
         "project": found,
+        "offer": offer_of(request, pk),
         "captures": of_project,
         "stations": [{"station": each, "captures": of_station[each.pk]} for each in stations[:SHOWN]],
         "sets": [{"set": each, "captures": of_set[each.pk]} for each in sets[:SHOWN]],
         "shown": SHOWN,
         "more_stations": len(stations) > SHOWN,
         "more_sets": len(sets) > SHOWN,
+        "may_start": may_start(request, found),
     }
     return render(request, "dashboard/project.html", context)

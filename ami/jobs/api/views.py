@@ -24,6 +24,7 @@ from ami.jobs.api.parameters import LOGS_DEFAULT, LOGS_MAX, bounded_integer
 from ami.jobs.api.polling import polled
 from ami.jobs.api.presence import note_call
 from ami.jobs.api.reach import workplaces
+from ami.jobs.api.running import may_run
 from ami.jobs.api.serializers import JobListSerializer, JobSerializer, PolledJobSerializer
 from ami.jobs.api.shown import shown_job, with_parts
 from ami.jobs.api.worker_views import WorkerCallsViewSet
@@ -140,14 +141,8 @@ class JobViewSet(
     def may(self, request: Request, obj: Job) -> bool:
         """Running, repeating and cancelling a job need the permission of its type, such as `run_ml_job`."""
         if self.action in ("run", "retry", "retry_failed", "cancel"):
-            return self._may_run(obj)
+            return may_run(self.access, obj)
         return super().may(request, obj)
-
-    def _may_run(self, job: Job) -> bool:
-        names = [f"run_{job.job_type_key}_job"]
-        if job.source_image_single_id is not None:
-            names.append(f"run_single_image_{job.job_type_key}_job")
-        return any(self.access.may(name, job.project_id) for name in names)
 
     @transaction.atomic
     def perform_create(self, serializer: BaseSerializer[Job]) -> None:
@@ -155,7 +150,7 @@ class JobViewSet(
         self.require("create", serializer.validated_data["project"].pk)
         job = serializer.save(created_by=self.request.user)
         if flag(self.request, "start_now"):
-            if not self._may_run(job):
+            if not may_run(self.access, job):
                 raise PermissionDenied("You do not have permission to run this job.")
             run_job(job)
         serializer.instance = shown_job(job.pk)

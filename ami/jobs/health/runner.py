@@ -17,6 +17,7 @@ from ami.jobs.health.inbox import check_inbox
 from ami.jobs.health.lost_images import check_lost_images
 from ami.jobs.health.pending_sets import check_pending_sets
 from ami.jobs.health.report import Report
+from ami.jobs.health.samples import check_samples
 from ami.jobs.health.snapshots import check_snapshots
 from ami.jobs.health.stalled import check_stalled
 from ami.jobs.health.zombies import check_zombies
@@ -39,6 +40,7 @@ CHECKS: dict[str, Check] = {
     "stalled_jobs": check_stalled,
     "snapshots": check_snapshots,
     "zombie_streams": check_zombies,
+    "samples": check_samples,
 }
 """In the order in which a full run takes them: what waits for saving first."""
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from ami.base.database import one_view, rows
 from ami.jobs.invariants.figures import wrong_figures
 from ami.jobs.invariants.violation import Violation
+from ami.jobs.lifecycle.push.batches import lease_seconds
 
 LEASE_SLACK_SECONDS = 1.0
 
@@ -67,7 +68,8 @@ RULES = (
         "I2",
         "{} images failed in the hands of a worker without naming it, or without any attempt",
         _rows_where(
-            """t.status = 3 AND t.error_code IN ('worker_error', 'delivery_exhausted', 'rejected_result')
+            """t.status = 3 AND t.error_code IN ('worker_error', 'delivery_exhausted', 'rejected_result',
+                'service_error', 'service_timeout')
             AND (t.worker = '' OR t.attempt = 0)"""
         ),
     ),
@@ -75,7 +77,8 @@ RULES = (
         "I2",
         "{} failed images had attempts, and none is noted for the last run",
         _rows_where(
-            """t.status = 3 AND t.attempt > 0 AND t.error_code IN ('worker_error', 'delivery_exhausted')
+            """t.status = 3 AND t.attempt > 0 AND t.error_code IN ('worker_error', 'delivery_exhausted',
+                'service_error', 'service_timeout')
             AND NOT EXISTS (SELECT 1 FROM jobs_attempt a
                 WHERE a.job_id = t.job_id AND a.image_id = t.image_id AND a.run = t.run)"""
         ),
@@ -102,7 +105,10 @@ RULES = (
     _Rule(
         "I6",
         "{} images are leased for longer than a lease lasts",
-        _rows_where("t.leased_until > clock_timestamp() + make_interval(secs => %(lease)s)"),
+        _rows_where(
+            """t.leased_until > clock_timestamp() + make_interval(secs =>
+            CASE j.dispatch_mode WHEN 'sync_api' THEN %(push_lease)s ELSE %(lease)s END)"""
+        ),
     ),
     _Rule(
         "I6",
@@ -128,6 +134,7 @@ def check(job_ids: Sequence[int] | None = None, *, at_rest: bool = False) -> lis
     parameters = {
         "jobs": chosen,
         "lease": settings.NATS_TASK_TTR + LEASE_SLACK_SECONDS,
+        "push_lease": lease_seconds() + LEASE_SLACK_SECONDS,
         "attempts": settings.NATS_MAX_DELIVER,
     }
     found = []

@@ -21,6 +21,7 @@ from ami.jobs.dispatcher import dispatcher
 from ami.jobs.lifecycle.contributions import write_contributions
 from ami.jobs.lifecycle.finish import finish_job
 from ami.jobs.lifecycle.publish import rebuild_pending_sets, unpublished_rows
+from ami.jobs.lifecycle.samples import note_sample
 from ami.jobs.models import Job, JobStage
 from ami.jobs.progress import Counts, ml_stages
 from ami.jobs.states import RUNNING, DispatchMode, JobState
@@ -128,6 +129,7 @@ def project_stages(job_id: int) -> Counts:
         counts, shares = ledger.count_by_worker(job_id)
         hit("refresh.counted")
         write_contributions(job_id, shares)
+        note_sample(job_id, counts)
         execute(
             """UPDATE jobs_job SET projected_at = clock_timestamp(), refresh_due_at =
                 CASE WHEN refresh_due_at = %s THEN NULL ELSE refresh_due_at END WHERE id = %s""",

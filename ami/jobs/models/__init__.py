@@ -9,6 +9,7 @@ from ami.jobs.models.inbox import InboxEntry
 from ami.jobs.models.job import Job
 from ami.jobs.models.log import JobLog
 from ami.jobs.models.notification import Notification, Webhook
+from ami.jobs.models.sample import JobSample
 from ami.jobs.models.stage import JobStage
 from ami.jobs.models.task import JobTask
 
@@ -22,6 +23,7 @@ __all__ = [
     "Job",
     "JobContribution",
     "JobLog",
+    "JobSample",
     "JobStage",
     "JobTask",
     "Notification",

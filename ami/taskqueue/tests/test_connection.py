@@ -131,6 +131,33 @@ def test_a_lost_connection_ends_a_waiting_operation_at_once(lone_nats: Nats) -> 
     assert stopwatch(call) < 2.0
 
 
+def test_a_reconnection_that_loses_its_cancellation_ends_all_the_same(
+    lone_nats: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> bool:
+        pool = ConnectionPool(QueueConfig(url=lone_nats.url))
+        connection = await pool.get_connection()
+        lost: list[BaseException] = []
+
+        async def deaf() -> None:
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError as error:
+                    lost.append(error)
+                    if len(lost) > 2:
+                        return
+
+        monkeypatch.setattr(connection.client, "_attempt_reconnect", deaf)
+        lone_nats.kill()
+        while connection.client._reconnection_task is None:
+            await asyncio.sleep(0.005)
+        await pool.reset_connection()
+        return bool(connection.client._reconnection_task.done())
+
+    assert asyncio.run(asyncio.wait_for(scenario(), 10.0))
+
+
 def test_a_client_that_never_comes_back_is_replaced(lone_nats: Nats, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> bool:
         pool = ConnectionPool(QueueConfig(url=lone_nats.url))

@@ -2,10 +2,14 @@
 
 `published_to` is how far this pass over the ledger has come. What failed or was given back behind it waits
 for the next pass, which begins when this one has found the end.
+
+Images on their last attempt come at the end of a pass, one by one and while nothing else is under way: one
+that kills the service breaks off every request that is under way, and their images have attempts to lose.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,9 +29,6 @@ from ami.jobs.states import TaskState
 from ami.main.addresses import addresses
 from ami.taskqueue import Lease
 
-ANSWER_MARGIN_SECONDS = 30.0
-"""For what we do with an answer, so that its images are not leased twice meanwhile."""
-
 
 @dataclass(frozen=True, slots=True)
 class PushedImage:
@@ -42,7 +43,7 @@ Batch = Sequence[PushedImage]
 
 def lease_seconds() -> float:
     """How long a pushed image is leased: for one request and its answer."""
-    return float(settings.PUSH_REQUEST_SECONDS) + ANSWER_MARGIN_SECONDS
+    return float(settings.PUSH_REQUEST_SECONDS) + float(settings.PUSH_ANSWER_SECONDS)
 
 
 class Batches:
@@ -53,34 +54,48 @@ class Batches:
         self._claim = claim
         self._size = size
         self._ready: list[Batch] = []
+        self._last_tried = 0
         self.position = position
         self.pass_over = False
         """Whether the end was found: what is left now waits for its time, or for the next pass."""
 
-    def next(self, worker: Worker) -> Batch | None:
+    def next(self, worker: Worker, *, undisturbed: bool) -> Batch | None:
         """The next batch, leased for `worker`; None when this pass has come to its end.
 
-        After that only what is put back comes.
+        After that only what is put back comes, and, if nothing else is under way (`undisturbed`), images on
+        their last attempt.
         """
         while self._ready:
             if batch := still_held(self._ready.pop(0)):
                 return batch
-        while found := self._free_rows():
-            leased = self._lease([image for image, _ in found], worker)
-            self.position = max(position for _, position in found)
-            if leased:
+        return self._next_of_pass(worker) or (self._next_last_attempt(worker) if undisturbed else None)
+
+    def _next_of_pass(self, worker: Worker) -> Batch | None:
+        while not self.pass_over:
+            found = self._free_rows(self.position, self._size, last_attempt=False)
+            self.position = max((position for _, position in found), default=0)
+            self.pass_over = not found
+            if leased := self._lease([image for image, _ in found], worker):
                 self._ready = leased[1:]
                 return leased[0]
-        self.position = 0
-        self.pass_over = True
         return None
 
-    def _free_rows(self) -> list[tuple[int, int]]:
-        """Image and position of the next free rows of this pass."""
-        if self.pass_over:
-            return []
-        found = rows(_NEXT, [self._claim.job_id, self.position, TaskState.PENDING, self._size])
-        return [(image, position) for image, position in found]
+    def _next_last_attempt(self, worker: Worker) -> Batch | None:
+        while found := self._free_rows(self._last_tried, 1, last_attempt=True):
+            ((image, self._last_tried),) = found
+            if leased := self._lease([image], worker):
+                return leased[0]
+        return None
+
+    def _free_rows(self, behind: int, count: int, *, last_attempt: bool) -> list[tuple[int, int]]:
+        """Image and position of the next free rows: fresh ones, or one that goes alone.
+
+        One at a time, because the lease of the second would run while the first is worked on.
+        """
+        last = max(1, settings.NATS_MAX_DELIVER - 1)
+        found = rows(_NEXT, [self._claim.job_id, behind, TaskState.PENDING, last, last_attempt, count])
+        fresh = list(itertools.takewhile(lambda row: not row[2], found))
+        return [(image, position) for image, position, _ in fresh or found[:1]]
 
     def put_back(self, batch: Batch) -> None:
         """Half of a batch that failed: it comes next."""
@@ -100,6 +115,8 @@ class Batches:
         )
 
     def _lease(self, image_ids: Sequence[int], worker: Worker) -> list[Batch]:
+        if not image_ids:
+            return []
         job_id = self._claim.job_id
         with transaction.atomic():
             if not ledger.keep_job(job_id):
@@ -150,10 +167,11 @@ def next_opening(job_id: int) -> float | None:
     return max(0.0, float(wait or 0.0)) if pending else None
 
 
-_NEXT = """SELECT image_id, position FROM jobs_jobtask
+_NEXT = """SELECT image_id, position, attempt > released FROM jobs_jobtask
 WHERE job_id = %s AND position > %s AND status = %s
     AND (leased_until IS NULL OR leased_until <= clock_timestamp())
     AND (not_before IS NULL OR not_before <= clock_timestamp())
+    AND (attempt - released >= %s) = %s
 ORDER BY position LIMIT %s"""
 
 _OPENING = """SELECT count(*), EXTRACT(EPOCH FROM

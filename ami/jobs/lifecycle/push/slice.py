@@ -123,7 +123,7 @@ class _Slice:
             service = self._services.best()
             if service is None or self._out_of_time():
                 break
-            batch = self._batches.next(service.worker)
+            batch = self._batches.next(service.worker, undisturbed=not self._under_way)
             if batch is None:
                 break
             hit("push.leased")

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0010_data_export'),
+        ('jobs', '0011_samples'),
         ('main', '0007_capture_indexes'),
         ('ml', '0003_worker_keys'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
