@@ -22,6 +22,8 @@ MENU: dict[str, tuple[Entry, ...]] = {
         ("jobs.JobTask", "Images of jobs", "checklist"),
         ("jobs.Attempt", "Failed attempts", "replay"),
         ("jobs.DataExport", "Exports", "download"),
+        ("jobs.Notification", "Notifications", "notifications"),
+        ("jobs.Webhook", "Webhooks", "webhook"),
     ),
     "People": (
         ("users.User", "Accounts", "person"),

@@ -11,11 +11,14 @@ from collections.abc import Callable
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch
 
 from ami.dashboard.live.passes import PREFIX, read
 from ami.dashboard.live.shared import Fragment
 from ami.dashboard.pages import guarded
 from ami.dashboard.views import job, jobs, overview, workers
+
+NO_CONTENT = 204
 
 Look = Callable[[int, str], Fragment | None]
 """From a person's number and what the pass names to what the page shows; None if it is not there for them."""
@@ -39,7 +42,11 @@ class LiveMiddleware:
         """The moving part, or what all others answer."""
         if not request.path_info.startswith(PREFIX):
             return self._get_response(request)
-        return guarded(_answer(request))
+        request.resolver_match = _NAMED  # as if an address had led here, for those who count requests
+        response = guarded(_answer(request))
+        if response.status_code != NO_CONTENT:  # what tells the length otherwise comes later in the chain
+            response.headers["Content-Length"] = str(len(response.content))
+        return response
 
 
 def _answer(request: HttpRequest) -> HttpResponse:
@@ -53,8 +60,13 @@ def _answer(request: HttpRequest) -> HttpResponse:
         return HttpResponse("The database does not answer.", status=503)
     if live is None:
         return HttpResponse("This page is to be loaded anew.", status=410)
-    response = HttpResponse(status=204) if request.GET.get("seen") == live.mark else HttpResponse(live.html)
+    response = (
+        HttpResponse(status=NO_CONTENT) if request.GET.get("seen") == live.mark else HttpResponse(live.html)
+    )
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Mark"] = live.mark
     return response
+
+
+_NAMED = ResolverMatch(_answer, (), {}, url_name="live", app_names=["dashboard"], namespaces=["dashboard"])

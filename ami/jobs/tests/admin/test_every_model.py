@@ -36,7 +36,10 @@ from ami.jobs.models import (
     JobLog,
     JobStage,
     JobTask,
+    Notification,
+    Webhook,
 )
+from ami.jobs.models.notification import NotificationWay
 from ami.jobs.states import TaskState
 from ami.main.models import (
     Deployment,
@@ -191,6 +194,21 @@ def a_taxon() -> None:
     Taxon.objects.create(name=f"Child {count}", parent=Taxon.objects.create(name=f"Parent {count}"))
 
 
+def a_notification() -> None:
+    """Somebody who is told of a job."""
+    job = a_job()
+    webhook = Webhook.objects.create(project=job.project, name="W", url="https://example.org/")
+    Notification.objects.create(
+        job=job,
+        run=1,
+        job_status="SUCCESS",
+        way=NotificationWay.WEBHOOK,
+        webhook=webhook,
+        next_try_at=clock.now(),
+        created_at=clock.now(),
+    )
+
+
 def a_letter() -> JobTask:
     """An image that failed for good."""
     return a_task(status=TaskState.FAILED, error_code="worker_error", worker="w", finished_at=clock.now())
@@ -245,6 +263,10 @@ MAKERS: dict[type[Model], Callable[[], object]] = {
         job=a_job(), image_id=1, run=1, attempt=1, error_code="worker_error"
     ),
     InboxEntry: lambda: InboxEntry.objects.create(job=a_job(), body=b"x"),
+    Webhook: lambda: Webhook.objects.create(
+        project=make_project(), name="W", url="https://example.org/", created_by=make_user()
+    ),
+    Notification: a_notification,
     JobLog: lambda: JobLog.objects.create(job=a_job(), message="m", created_at=clock.now()),
 }
 """How a row of each model comes to be, with everything around it that a list could look up."""
