@@ -40,6 +40,7 @@ _WORK = (
     "delay",
     "created_by",
 )
+_NAMED = ("project", "pipeline", "deployment", "source_image_collection", "source_image_single", "created_by")
 _TIMES = ("created_at", "updated_at", "scheduled_at", "started_at", "finished_at", "duration")
 _DISPATCH = (
     "run",
@@ -129,7 +130,6 @@ class JobAdmin(JobActions):
         chosen("project"),
         chosen("pipeline"),
     )
-    list_select_related = ("project", "pipeline")
     search_fields = ("=id", "name", "project__name", "pipeline__slug")
     search_help_text = "The number of a job, its name, its project, or the slug of its pipeline."
     ordering = ("-pk",)
@@ -143,9 +143,9 @@ class JobAdmin(JobActions):
     readonly_fields = (*_STATE, *_WORK, *_TIMES, *_DISPATCH)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        """With their stages, read at once."""
+        """With their stages and all that their pages name, read at once."""
         jobs: QuerySet[Job] = super().get_queryset(request)
-        return jobs.prefetch_related("stages")
+        return jobs.select_related(*_NAMED).prefetch_related("stages")
 
     def change_view(
         self,
