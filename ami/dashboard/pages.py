@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 P = ParamSpec("P")
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+    "img-src 'self' data: http: https:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Pictures may come from anywhere, for stations keep them where they like; all else from here only."""
 

@@ -15,6 +15,7 @@ from ami.dashboard.reach import access, find, is_insider
 from ami.jobs.api.running import may_run
 from ami.jobs.models import Job
 
+_NEEDED = ("pk", "project_id", "job_type_key", "source_image_single_id", "status", "run")
 FRESH_SECONDS = 1.0
 """A job's view is made at most this often, however many pages are open."""
 
@@ -26,7 +27,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
     insider = is_insider(request, found.project_id)
     context = {
         "job": found,
-        "live": _live(pk, insider=insider, runner=may_run(access(request), found)),
+        "live": _live(found, insider=insider, runner=may_run(access(request), found)),
         "address": reverse("dashboard:job-live", args=[pk]),
         "offer": offer_of(request, found.project_id, job_id=pk) if found.pipeline_id else None,
     }
@@ -36,9 +37,9 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 def job_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The moving part of the page; 204 while it is as the mark in the address says."""
-    found = find(request, Job.objects.only("pk", "project_id", "job_type_key", "source_image_single_id"), pk)
+    found = find(request, Job.objects.only(*_NEEDED), pk)
     insider, runner = is_insider(request, found.project_id), may_run(access(request), found)
-    return live_response(request, _live(pk, insider=insider, runner=runner))
+    return live_response(request, _live(found, insider=insider, runner=runner))
 
 
 def live_response(request: HttpRequest, live: Fragment) -> HttpResponse:
@@ -50,11 +51,14 @@ def live_response(request: HttpRequest, live: Fragment) -> HttpResponse:
     return response
 
 
-def _live(pk: int, *, insider: bool, runner: bool) -> Fragment:
+def _live(job: Job, *, insider: bool, runner: bool) -> Fragment:
+    """The view of this state and run: what ended is never shown to who has just begun it anew."""
+
     def make() -> Fragment:
         row = Job.objects.select_related("project", "pipeline", "source_image_collection", "deployment")
-        view = look_at(row.get(pk=pk))
+        view = look_at(row.get(pk=job.pk))
         context = {"view": view, "job": view.job, "insider": insider, "runner": runner}
         return fragment(render_to_string("dashboard/_job_live.html", context))
 
-    return shared(f"live:job:{pk}:{insider:d}{runner:d}", make, seconds=FRESH_SECONDS)
+    key = f"live:job:{job.pk}:{job.run}:{job.status}:{insider:d}{runner:d}"
+    return shared(key, make, seconds=FRESH_SECONDS)

@@ -9,6 +9,9 @@
   const stale = document.getElementById("stale");
   if (!live) return;
 
+  // What a person opened stays open, whatever the server thinks of it.
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name) => name !== "open";
+
   let wait = FAST;
   let timer = 0;
   let answered = new Date();
