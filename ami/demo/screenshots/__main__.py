@@ -17,14 +17,12 @@ from typing import Any
 
 from ami.demo.errors import DemoError
 from ami.demo.programs import ROOT
-from ami.demo.screenshots.browser import find_chromium, logged_in, take
+from ami.demo.screenshots.browser import find_chromium, take, window
 from ami.demo.screenshots.story import Story
-from ami.demo.screenshots.visitor import Visitor
 from ami.embedded.signals import signals_end_this
 from ami.worker.identity import INSTANCE_VARIABLE
 
 IMAGES = ROOT / "docs" / "tutorial" / "images"
-WIDTH = 1000
 START_SECONDS = 180
 MACHINE = "laptop"
 """What the pages call the machine of the worker; its real name is nobody's business."""
@@ -49,20 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _take_all(chromium: str, folder: Path, data: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     secrets = [str(data), socket.gethostname()]
-    with _demo(data) as demo:
-        url = demo["urls"]["start"].rstrip("/")
-        login = demo["logins"]["operator"]
-        visitor = Visitor(url, login["email"], login["password"])
-        with logged_in(url, visitor.cookies) as address:
+    with _demo(data) as demo, window(chromium) as page:
 
-            def shoot(name: str, path: str, height: int) -> None:
-                if found := [secret for secret in secrets if secret in visitor.read(path)]:
-                    raise DemoError(f"{path} shows what only this machine has: {', '.join(found)}.")
-                target = folder / f"{name}.png"
-                take(chromium, address + path, target, width=WIDTH, height=height)
-                print(f"{target.name:<16}{target.stat().st_size:>9,} bytes")
+        def shoot(name: str, height: int) -> None:
+            text = page.inner_text("body")
+            if found := [secret for secret in secrets if secret in text]:
+                raise DemoError(f"{page.url} shows what only this machine has: {', '.join(found)}.")
+            target = folder / f"{name}.png"
+            take(page, target, height)
+            print(f"{target.name:<16}{target.stat().st_size:>9,} bytes")
 
-            Story(demo, data, visitor, shoot).tell()
+        Story(demo, data, page, shoot).tell()
 
 
 @contextmanager

@@ -2,63 +2,90 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ami.demo.screenshots.visitor import Visitor
+from playwright.sync_api import Page
 
 DAMAGED = "20260701220000-sheet.jpg"
 LEFT_OF_IT = 20_000
-"""Bytes: what `head -c 20000` leaves, as if the card of the camera were pulled out while it wrote."""
-ENDED = "data-ended"
+"""Bytes: what `head -c 20000` leaves."""
 
-Shoot = Callable[[str, str, int], None]
-"""Takes a picture: its name, the path of the page, and how many pixels of the page to show."""
+Shoot = Callable[[str, int], None]
+"""Takes a picture of the page: its name, and how many pixels from the top."""
 
 
 @dataclass(frozen=True)
 class Story:
-    """What happens; `demo` is the report of the demo, `data` its folder."""
+    """What happens. `demo`: the report of the demo; `data`: its folder."""
 
     demo: dict[str, Any]
     data: Path
-    visitor: Visitor
+    page: Page
     shoot: Shoot
 
     def tell(self) -> None:
-        """From the finished job of the demo to a job with a failure, its repair, and an export."""
-        capture_set, project = self.demo["ids"]["capture_set"], self.demo["ids"]["project"]
-        self.shoot("captures", f"/sets/{capture_set}/", 640)
+        """From the log-in to a job with a failure, its repair, and an export."""
+        self._log_in()
+        self._click("Projects")
+        self._click("Demo")
+        self._click("Drawn light sheets")
+        self.shoot("captures", 640)
+
         file = next((self.data / "media").rglob(DAMAGED))
         whole = file.read_bytes()
         file.write_bytes(whole[:LEFT_OF_IT])
 
-        form = f"/projects/{project}/start/?set={capture_set}"
-        self.shoot("start", form, 860)
-        job = self.visitor.press(form, form, self._choices(form))
-        page = self.visitor.wait_for(job, ENDED)
-        self.shoot("failed", job, 900)
+        self._click("Start a job with these")
+        self.page.get_by_label("Name").fill("The first night")
+        self._see("12 captures.")
+        self.page.get_by_role("heading", name="Start a job").click()  # away from the field
+        self.shoot("start", 870)
+        self._press("Start")
+        self._see("1 image: The image could not be read")
+        self._end_well()
+        self.shoot("failed", 900)
+        job = self.page.url
 
-        (capture,) = set(re.findall(r"/captures/(\d+)/", page))
-        self.shoot("capture", f"/captures/{int(capture) - 1}/", 1000)
+        self.page.get_by_role("link", name="Capture ").first.click()
+        self._click("← Earlier")
+        box = self.page.locator("#boxes a").nth(4)
+        box.hover()
+        self.shoot("capture", 1000)
 
         file.write_bytes(whole)
-        (code,) = re.findall(r'name="code" value="(\w+)"', page)
-        self.visitor.press(job, f"{job}retry-failed/", {"code": code})
-        self.visitor.wait_for(job, ENDED)
-        self.shoot("done", job, 640)
+        self.page.goto(job)
+        self._press("Retry these")
+        self._see("run 2")
+        self._end_well()
+        self.shoot("done", 640)
 
-        export = self.visitor.press(
-            job, f"/projects/{project}/exports/", {"format": "csv", "job": job.split("/")[2]}
-        )
-        self.visitor.wait_for(export, "Download")
-        self.shoot("export", export, 420)
+        self.page.get_by_text("Export", exact=True).first.click()
+        self._press("Export")
+        self._see("Download")
+        self.shoot("export", 420)
 
-    def _choices(self, form: str) -> dict[str, str]:
-        """What the form has chosen already."""
-        page = self.visitor.read(form)
-        chosen = re.findall(r'<select name="(\w+)".*?<option value="(\d*)" selected', page, re.DOTALL)
-        return {**dict(chosen), "name": "The first night"}
+    def _log_in(self) -> None:
+        login = self.demo["logins"]["operator"]
+        self.page.goto(self.demo["urls"]["start"])
+        self._click("Log in")
+        self.page.get_by_label("E-mail").fill(login["email"])
+        self.page.get_by_label("Password").fill(login["password"])
+        self.page.get_by_role("main").get_by_role("button", name="Log in").click()
+        self.page.get_by_role("button", name="Log out").wait_for()
+
+    def _click(self, name: str) -> None:
+        self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    def _press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).first.click()
+
+    def _see(self, words: str) -> None:
+        """Wait until words are there."""
+        self.page.get_by_text(words).first.wait_for()
+
+    def _end_well(self) -> None:
+        """Wait until the job on the page has ended."""
+        self.page.locator(".status", has_text="Success").wait_for()
