@@ -61,7 +61,7 @@ def take(page: Page, target: Path, height: int) -> None:
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.evaluate("window.scrollTo(0, 0)")
     page.wait_for_load_state("networkidle")
-    with Image.open(io.BytesIO(page.screenshot())) as picture:
+    with Image.open(io.BytesIO(page.screenshot(animations="disabled"))) as picture:
         pixels = picture.convert("RGB")
     for colours, method in PALETTES:
         pixels.quantize(colours, method, dither=Image.Dither.NONE).save(target, optimize=True)
