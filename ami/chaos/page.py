@@ -16,8 +16,8 @@ PAGE = ROOT / "docs" / "reference" / "chaos-report.md"
 
 HEAD = """# Chaos report
 
-What became of jobs while AMI was broken on purpose. Written by the command below; do not edit it. How to run and
-read it: [Break it on purpose](../howto/operate/chaos.md).
+What became of jobs while AMI was broken on purpose. Written by the command below; do not edit it. How to run
+and read it: [Break it on purpose](../howto/operate/chaos.md).
 
     {command}
 
