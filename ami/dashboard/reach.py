@@ -19,11 +19,6 @@ def projects_of(request: HttpRequest) -> QuerySet[Project]:
     return Project.objects.all().visible_to(request.user)
 
 
-def visible_ids(request: HttpRequest) -> list[int]:
-    """The ids of those projects, in order."""
-    return list(projects_of(request).order_by("pk").values_list("pk", flat=True))
-
-
 def access(request: HttpRequest) -> Access:
     """What the person may do, looked up once a request."""
     return access_of(request)  # type: ignore[arg-type]  # it wants nothing of it but the person

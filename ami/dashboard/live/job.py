@@ -41,6 +41,7 @@ class JobView:
     stages: list[StageView]
     percent: int
     took: str
+    """Empty before its end."""
     rate: str
     eta: str
     chart: Chart | None
@@ -74,7 +75,7 @@ def look_at(job: Job) -> JobView:
         job,
         [_stage(stage) for stage in stages],
         int(overall([stage.progress for stage in stages]) * 100),
-        _took(job, now),
+        words.duration(job.duration) if job.duration else "",
         words.rate(pace.rate) if pace else "",
         words.eta(pace) if pace else "",
         _chart(course),
@@ -119,12 +120,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return str(value) if value != "" else "–"  # noqa: RUF001 - a dash for what is not known yet
-
-
-def _took(job: Job, now: datetime) -> str:
-    if job.started_at is None:
-        return ""
-    return words.duration((job.finished_at or now) - job.started_at)
 
 
 def _chart(course: Course | None) -> Chart | None:

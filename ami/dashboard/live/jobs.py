@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from ami.base import clock
 from ami.dashboard.live import words
 from ami.jobs.models import Job
 from ami.jobs.progress import overall
@@ -39,7 +38,7 @@ def rows_of(jobs: QuerySet[Job], most: int) -> list[Row]:
 def _row(job: Job) -> Row:
     stages = list(job.stages.all())
     figures = {figure["key"]: figure["value"] for stage in stages for figure in stage.params}
-    took = words.duration((job.finished_at or clock.now()) - job.started_at) if job.started_at else ""
+    took = words.duration(job.duration) if job.duration else ""
     return Row(
         job,
         int(overall([stage.progress for stage in stages]) * 100),

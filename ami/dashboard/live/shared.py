@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from django.core.cache import cache
 
+from ami.dashboard.live.memory import remembered
+
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 10
@@ -29,16 +31,24 @@ def fragment(html: str) -> Fragment:
 
 
 def shared(key: str, make: Callable[[], T], *, seconds: float) -> T:
-    """What `make` returned at most `seconds` ago, in this process or another.
+    """What `make` returned about `seconds` ago at most, in this process or another.
 
     While one makes it anew the others get the one before, so that a slow database has one statement to answer
     and not one from each open page. Without Redis everybody makes their own.
     """
+    return remembered(key, lambda: _from_redis(key, make, seconds), seconds=seconds / 2)
+
+
+def renewed(key: str, make: Callable[[], T], *, seconds: float) -> T:
+    """What `make` returns now; the others get it, too. For who has just changed something."""
+    made = make()
+    cache.set(key, (made,), timeout=PATIENCE_SECONDS)
+    cache.set(f"{key}:fresh", 1, timeout=seconds)
+    return made
+
+
+def _from_redis(key: str, make: Callable[[], T], seconds: float) -> T:
     known: tuple[T] | None = cache.get(key)
     if known is not None and not cache.add(f"{key}:fresh", 1, timeout=seconds):
         return known[0]
-    made = make()
-    cache.set(key, (made,), timeout=PATIENCE_SECONDS)
-    if known is None:
-        cache.set(f"{key}:fresh", 1, timeout=seconds)
-    return made
+    return renewed(key, make, seconds=seconds)

@@ -23,7 +23,6 @@ class WorkerRow:
     """One worker. Counts are of the projects that the person belongs to; `holds` is None without Redis."""
 
     worker: WorkerInstance
-    heard: str
     holds: int | None
     processed: int
     failed: int
@@ -51,7 +50,6 @@ def rows_of(workers: Sequence[WorkerInstance], projects: Collection[int]) -> lis
     return [
         WorkerRow(
             worker,
-            heard(worker),
             None if held is None else held.get(worker.lease_key, 0),
             *by_worker.get(worker.pk, (0, 0)),
         )

@@ -10,6 +10,20 @@ from django.utils.html import format_html
 register = template.Library()
 
 
+@register.simple_tag
+def ago(at: datetime) -> str:
+    """A time that `live.js` shows as how long ago it was; the page itself stays the same meanwhile."""
+    return format_html('<time datetime="{}" data-ago>{}</time>', at.isoformat(timespec="seconds"), _said(at))
+
+
+@register.simple_tag
+def since(at: datetime) -> str:
+    """The same as how long it has lasted."""
+    return format_html(
+        '<time datetime="{}" data-since>since {}</time>', at.isoformat(timespec="seconds"), _said(at)
+    )
+
+
 @register.filter
 def number(value: int) -> str:
     """With commas between thousands."""
@@ -19,7 +33,9 @@ def number(value: int) -> str:
 @register.simple_tag
 def moment(at: datetime) -> str:
     """A time in UTC, for people and for machines."""
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), _said(at))
+
+
+def _said(at: datetime) -> str:
     at = at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), f"{at.day} {at:%b %H:%M:%S} UTC"
-    )
+    return f"{at.day} {at:%b %H:%M:%S} UTC"

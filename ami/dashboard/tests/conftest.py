@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+from ami.dashboard.live import memory
 from ami.jobs.tests.conftest import background as background
 from ami.jobs.tests.conftest import light_world as light_world
 from ami.jobs.tests.world import World
@@ -34,8 +35,9 @@ def visit(people: People) -> Visit:
 
 @pytest.fixture(autouse=True)
 def no_attempts() -> None:
-    """Forget the log-ins that other tests counted."""
+    """Forget the log-ins that other tests counted, and what they looked at."""
     cache.clear()
+    memory.forget()
 
 
 @pytest.fixture

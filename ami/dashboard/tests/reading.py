@@ -82,3 +82,8 @@ def read(client: Client, address: str) -> PageRead:
     reader = _Reader()
     reader.feed(html)
     return PageRead(answer.status_code, answer.headers, html, reader.seen)
+
+
+def moving(client: Client, address: str) -> str:
+    """Where the moving part of a page is."""
+    return read(client, address).all("div", id="live")[0].attributes["hx-get"]

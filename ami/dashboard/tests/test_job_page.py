@@ -8,13 +8,17 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
+from time_machine import TimeMachineFixture
 
+from ami.dashboard.live import memory
+from ami.dashboard.live.passes import GOOD_FOR_SECONDS, Pass, issue
 from ami.dashboard.tests.conftest import Visit
-from ami.dashboard.tests.reading import read
+from ami.dashboard.tests.reading import moving, read
 from ami.jobs.models import Job, JobTask
 from ami.jobs.tests.world import World
-from ami.main.models import Project
+from ami.main.models import Project, ProjectMembership
 from ami.main.tests.people import People
+from ami.users.models import User
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 EVERYBODY = ["anonymous", "outsider", "member", "data_manager", "manager", "superuser"]
@@ -25,6 +29,12 @@ def buttons(client: Client, job: Job) -> list[str]:
     page = read(client, f"/jobs/{job.pk}/")
     start = f"/jobs/{job.pk}/"
     return [seen.attributes["formaction"].removeprefix(start) for seen in page.all("button", form="act")]
+
+
+def look_again() -> None:
+    """Let the next look be a new one."""
+    cache.clear()
+    memory.forget()
 
 
 def ended(lab: World, *errors: str, good: int = 1) -> Job:
@@ -132,32 +142,80 @@ def test_what_cannot_be_done_is_said(lab: World, visit: Visit) -> None:
 def test_the_moving_part_is_sent_once_for_each_change(lab: World, visit: Visit) -> None:
     job = lab.started_job(2)
     client = visit("member")
-    address = f"/jobs/{job.pk}/live/"
+    address = moving(client, f"/jobs/{job.pk}/")
     first = client.get(address)
     assert first.status_code == 200
     assert first.headers["Cache-Control"] == "no-store"
+    assert "connect-src 'self'" in first.headers["Content-Security-Policy"]
     mark = first.headers["X-Mark"]
-    Job.objects.filter(pk=job.pk).update(started_at=None)  # or it would count the seconds
-    cache.clear()
-    mark = client.get(address).headers["X-Mark"]
-    cache.clear()
+    look_again()
     again = client.get(f"{address}?seen={mark}")
     assert (again.status_code, again.content) == (204, b"")
     lab.work_off(job)
-    cache.clear()
+    look_again()
     changed = client.get(f"{address}?seen={mark}")
     assert changed.status_code == 200
     assert "data-ended" in changed.content.decode()
 
 
 def test_many_pages_of_a_job_are_one_look_at_it(
-    lab: World, visit: Visit, django_assert_max_num_queries: DjangoAssertNumQueries
+    lab: World, visit: Visit, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     job = lab.started_job(2)
     client = visit("member")
-    client.get(f"/jobs/{job.pk}/live/")
-    with django_assert_max_num_queries(4):  # session, person, job, permissions
-        assert client.get(f"/jobs/{job.pk}/live/").status_code == 200
+    address = moving(client, f"/jobs/{job.pk}/")
+    client.get(address)
+    with django_assert_num_queries(0):
+        assert client.get(address).status_code == 200
+
+
+def test_an_open_page_shows_no_more_than_the_person_may_see(lab: World, visit: Visit, people: People) -> None:
+    job = ended(lab, "cannot open /srv/secret/host7.jpg")
+    address = moving(visit("member"), f"/jobs/{job.pk}/")
+    assert "secret" in visit("anonymous").get(address).content.decode()  # whoever has the pass has the page
+    ProjectMembership.objects.filter(project=lab.project, user=people.user("member")).delete()
+    memory.forget()
+    assert "secret" not in visit("member").get(address).content.decode()
+    Project.objects.filter(pk=lab.project.pk).update(draft=True)
+    memory.forget()
+    assert visit("member").get(address).status_code == 410
+
+
+def test_an_account_that_is_closed_sees_what_strangers_see(lab: World, visit: Visit, people: People) -> None:
+    job = ended(lab, "cannot open /srv/secret/host7.jpg")
+    address = moving(visit("member"), f"/jobs/{job.pk}/")
+    User.objects.filter(pk=people.user("member").pk).update(is_active=False)
+    memory.forget()
+    assert "secret" not in visit("member").get(address).content.decode()
+
+
+def test_passes_are_ours_and_end(lab: World, visit: Visit, time_machine: TimeMachineFixture) -> None:
+    job = lab.started_job(1)
+    address = moving(visit("member"), f"/jobs/{job.pk}/")
+    forged = address.replace(":", "x:", 1)
+    for wrong in (forged, "/live/", "/live/nonsense/", issue(Pass("no-such-kind", 0))):
+        assert visit("member").get(wrong).status_code == 410, wrong
+    assert visit("member").post(address).status_code == 405
+    time_machine.shift(GOOD_FOR_SECONDS - 5)
+    assert visit("member").get(address).status_code == 200
+    time_machine.shift(10)
+    assert visit("member").get(address).status_code == 410
+
+
+def test_a_page_that_is_loaded_after_an_action_shows_what_the_action_did(lab: World, visit: Visit) -> None:
+    job = lab.started_job(1)
+    client = visit("manager")
+    assert "Started" in read(client, f"/jobs/{job.pk}/").text
+    client.post(f"/jobs/{job.pk}/cancel/")
+    assert "Canceled" in read(client, f"/jobs/{job.pk}/").text
+
+
+def test_a_job_that_is_gone_lets_its_pages_load_anew(lab: World, visit: Visit) -> None:
+    job = lab.started_job(1)
+    address = moving(visit("member"), f"/jobs/{job.pk}/")
+    job.delete()
+    look_again()
+    assert visit("member").get(address).status_code == 410
 
 
 def test_a_page_costs_the_same_however_much_happened(
@@ -174,9 +232,8 @@ def test_a_page_costs_the_same_however_much_happened(
 def test_a_hidden_job_does_not_exist(lab: World, visit: Visit) -> None:
     job = lab.started_job(1)
     Project.objects.filter(pk=lab.project.pk).update(draft=True)
-    for address in (f"/jobs/{job.pk}/", f"/jobs/{job.pk}/live/"):
-        assert visit("outsider").get(address).status_code == 404
-        assert visit("member").get(address).status_code == 200
+    assert visit("outsider").get(f"/jobs/{job.pk}/").status_code == 404
+    assert visit("member").get(f"/jobs/{job.pk}/").status_code == 200
     assert visit("outsider").post(f"/jobs/{job.pk}/cancel/").status_code == 404
 
 

@@ -8,8 +8,9 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from ami.dashboard import starting
+from ami.dashboard.live.passes import Pass, issue
 from ami.dashboard.tests.conftest import Visit
-from ami.dashboard.tests.reading import read
+from ami.dashboard.tests.reading import moving, read
 from ami.dashboard.views import jobs as views
 from ami.jobs.models import Job
 from ami.jobs.tests.world import World
@@ -40,7 +41,8 @@ def test_jobs_are_listed_newest_first_and_filtered(lab: World, visit: Visit) -> 
     assert listed(visit, "?kind=data_export") == []
     assert listed(visit, f"?project={lab.project.pk}") == ["Done", "Running", "Created"]
     assert read(visit("member"), "/jobs/?show=everything").status == 400
-    assert read(visit("member"), "/jobs/live/?show=everything").status == 404
+    assert visit("member").get(moving(visit("member"), "/jobs/?q=run")).content.decode().count("<h3>") == 1
+    assert visit("member").get(issue(Pass("jobs", 0, "show=everything"))).status_code == 410
 
 
 def test_the_list_goes_on_where_a_page_ends(
@@ -59,9 +61,9 @@ def test_the_list_goes_on_where_a_page_ends(
 
 def test_a_list_in_which_nothing_moves_says_so(lab: World, visit: Visit) -> None:
     job = lab.started_job(1)
-    assert "data-quiet" not in read(visit("member"), "/jobs/live/").html
+    assert "data-quiet" not in read(visit("member"), "/jobs/").html
     lab.work_off(job)
-    assert "data-quiet" in read(visit("member"), "/jobs/live/").html
+    assert "data-quiet" in read(visit("member"), "/jobs/").html
 
 
 def test_jobs_of_hidden_projects_are_not_listed(lab: World, visit: Visit) -> None:

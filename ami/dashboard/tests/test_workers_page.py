@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from ami.base import clock
 from ami.dashboard.tests.conftest import Visit
-from ami.dashboard.tests.reading import read
+from ami.dashboard.tests.reading import moving, read
 from ami.jobs.lifecycle.holders import Worker
 from ami.jobs.tests.world import World
 from ami.main.models import Project
@@ -50,7 +50,11 @@ def test_workers_show_what_they_hold_and_did(lab: World, visit: Visit) -> None:
 
 def test_one_who_went_silent_is_shown_as_silent(lab: World, visit: Visit) -> None:
     instance, _ = gpu(lab, last_seen=clock.now() - timedelta(hours=2))
-    assert "2 hours ago" in read(visit("member"), "/workers/").text
+    page = read(visit("member"), "/workers/")
+    assert "silent" in page.text
+    assert page.all("time", **{"data-ago": ""})[0].attributes["datetime"] == instance.last_seen.isoformat(
+        timespec="seconds"
+    )
     assert "Silent" in read(visit("member"), f"/workers/{instance.pk}/").text
 
 
@@ -80,6 +84,14 @@ def test_without_redis_pages_say_that_they_do_not_know(lab: World, visit: Visit,
     assert "Redis does not answer" in read(visit("member"), f"/workers/{instance.pk}/").text
     cache.clear()
     assert "Redis does not answer" in read(visit("member"), "/overview/").text
+
+
+def test_open_pages_follow_for_those_who_may_see_them(lab: World, visit: Visit) -> None:
+    gpu(lab, name="gpu-7")
+    for address in ("/workers/", "/overview/"):
+        follow = moving(visit("member"), address)
+        assert "gpu-7" in visit("member").get(follow).content.decode()
+        assert "gpu-7" not in visit("outsider").get(moving(visit("outsider"), address)).content.decode()
 
 
 def test_the_overview_adds_up(lab: World, visit: Visit) -> None:

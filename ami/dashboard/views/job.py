@@ -5,60 +5,69 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.urls import reverse
 
 from ami.dashboard.live.job import look_at
-from ami.dashboard.live.shared import Fragment, fragment, shared
+from ami.dashboard.live.memory import remembered
+from ami.dashboard.live.passes import Pass, issue
+from ami.dashboard.live.reach import BELIEVED_SECONDS, believed_reach, person
+from ami.dashboard.live.shared import Fragment, fragment, renewed, shared
 from ami.dashboard.offers import offer_of
 from ami.dashboard.pages import page
 from ami.dashboard.reach import access, find, is_insider
 from ami.jobs.api.running import may_run
 from ami.jobs.models import Job
+from ami.main.api.access import Access
 
-_NEEDED = ("pk", "project_id", "job_type_key", "source_image_single_id", "status", "run")
-FRESH_SECONDS = 1.0
-"""A job's view is made at most this often, however many pages are open."""
+FRESH_SECONDS = 2.0
+"""A job's view is made about this often, however many pages are open."""
 
 
 @page
 def job(request: HttpRequest, pk: int) -> HttpResponse:
     """What a job is, how far it is, who works on it, and what failed."""
     found = find(request, Job.objects.select_related("project"), pk)
-    insider = is_insider(request, found.project_id)
+    rights = is_insider(request, found.project_id), may_run(access(request), found)
     context = {
         "job": found,
-        "live": _live(found, insider=insider, runner=may_run(access(request), found)),
-        "address": reverse("dashboard:job-live", args=[pk]),
+        "live": renewed(_key(pk, rights), lambda: _look(pk, rights), seconds=FRESH_SECONDS),
+        "address": issue(Pass("job", request.user.pk or 0, str(pk))),
         "offer": offer_of(request, found.project_id, job_id=pk) if found.pipeline_id else None,
     }
     return render(request, "dashboard/job.html", context)
 
 
-@page
-def job_live(request: HttpRequest, pk: int) -> HttpResponse:
-    """The moving part of the page; 204 while it is as the mark in the address says."""
-    found = find(request, Job.objects.only(*_NEEDED), pk)
-    insider, runner = is_insider(request, found.project_id), may_run(access(request), found)
-    return live_response(request, _live(found, insider=insider, runner=runner))
+def follow(user_id: int, what: str) -> Fragment | None:
+    """The moving part of the page of job `what`; None if it is hidden from the person, or gone."""
+    pk = int(what)
+    rights = remembered(f"job-rights:{user_id}:{pk}", lambda: _rights(user_id, pk), seconds=BELIEVED_SECONDS)
+    if rights is None:
+        return None
+    try:
+        return shared(_key(pk, rights), lambda: _look(pk, rights), seconds=FRESH_SECONDS)
+    except Job.DoesNotExist:
+        return None
 
 
-def live_response(request: HttpRequest, live: Fragment) -> HttpResponse:
-    """A moving part, or nothing if the page has it already; never kept by a browser."""
-    unchanged = request.GET.get("seen") == live.mark
-    response = HttpResponse(status=204) if unchanged else HttpResponse(live.html)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Mark"] = live.mark
-    return response
+Rights = tuple[bool, bool]
+"""Whether the person may read logs and names, and whether the person may run the job."""
 
 
-def _live(job: Job, *, insider: bool, runner: bool) -> Fragment:
-    """The view of this state and run: what ended is never shown to who has just begun it anew."""
+def _rights(user_id: int, pk: int) -> Rights | None:
+    reach = believed_reach(user_id)
+    found = Job.objects.filter(pk=pk, project__in=reach.visible).first()
+    if found is None:
+        return None
+    return found.project_id in reach.inner, may_run(Access(person(user_id)), found)
 
-    def make() -> Fragment:
-        row = Job.objects.select_related("project", "pipeline", "source_image_collection", "deployment")
-        view = look_at(row.get(pk=job.pk))
-        context = {"view": view, "job": view.job, "insider": insider, "runner": runner}
-        return fragment(render_to_string("dashboard/_job_live.html", context))
 
-    key = f"live:job:{job.pk}:{job.run}:{job.status}:{insider:d}{runner:d}"
-    return shared(key, make, seconds=FRESH_SECONDS)
+def _key(pk: int, rights: Rights) -> str:
+    insider, runner = rights
+    return f"live:job:{pk}:{insider:d}{runner:d}"
+
+
+def _look(pk: int, rights: Rights) -> Fragment:
+    row = Job.objects.select_related("project", "pipeline", "source_image_collection", "deployment")
+    view = look_at(row.get(pk=pk))
+    insider, runner = rights
+    context = {"view": view, "job": view.job, "insider": insider, "runner": runner}
+    return fragment(render_to_string("dashboard/_job_live.html", context))

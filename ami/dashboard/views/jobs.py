@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -13,15 +16,17 @@ from django.urls import reverse
 from ami.base.errors import AmiError
 from ami.dashboard.job_forms import JobFilter, StartForm, enabled_pipelines
 from ami.dashboard.live.jobs import any_live, rows_of
-from ami.dashboard.live.shared import Fragment, fragment
+from ami.dashboard.live.passes import Pass, issue
+from ami.dashboard.live.reach import believed_reach
+from ami.dashboard.live.shared import Fragment, fragment, shared
 from ami.dashboard.pages import form_page, page
 from ami.dashboard.reach import find_project, may_start, projects_of
 from ami.dashboard.starting import Forecast, forecast, start_job
-from ami.dashboard.views.job import live_response
 from ami.jobs.models import Job
 from ami.main.models import Project
 
 SHOWN = 30
+FRESH_SECONDS = 2.0
 
 
 @page
@@ -30,34 +35,37 @@ def jobs(request: HttpRequest) -> HttpResponse:
     form = JobFilter(request.GET, projects_of(request))
     good = form.is_valid()
     project = form.cleaned_data.get("project")
+    query = request.GET.urlencode()
     context = {
         "form": form,
-        "live": _rows(request, form) if good else fragment(""),
-        "address": f"{reverse('dashboard:jobs-live')}?{request.GET.urlencode()}",
+        "live": _rows(form, projects_of(request), query) if good else fragment(""),
+        "address": issue(Pass("jobs", request.user.pk or 0, query)),
         "narrowed": any(request.GET.get(name) for name in ("project", "show", "kind", "q")),
         "startable": [each for each in _startable(request) if project is None or each == project],
     }
     return render(request, "dashboard/jobs.html", context, status=200 if good else 400)
 
 
-@page
-def jobs_live(request: HttpRequest) -> HttpResponse:
-    """The moving part of the list."""
-    form = JobFilter(request.GET, projects_of(request))
+def follow(user_id: int, what: str) -> Fragment | None:
+    """The moving part of the list that the query `what` asks for; None if it cannot be understood."""
+    reach = believed_reach(user_id)
+    form = JobFilter(QueryDict(what), Project.objects.filter(pk__in=reach.visible))
     if not form.is_valid():
-        raise Http404
-    return live_response(request, _rows(request, form))
+        return None
+    key = hashlib.blake2b(f"{reach.key} {what}".encode(), digest_size=16).hexdigest()
+    return shared(f"live:jobs:{key}", lambda: _rows(form, reach.visible, what), seconds=FRESH_SECONDS)
 
 
-def _rows(request: HttpRequest, form: JobFilter) -> Fragment:
-    jobs = Job.objects.filter(project__in=projects_of(request)).order_by("-pk")
+def _rows(form: JobFilter, projects: QuerySet[Project] | Sequence[int], query: str) -> Fragment:
+    jobs = Job.objects.filter(project__in=projects).order_by("-pk")
     rows = rows_of(form.narrow(jobs), SHOWN + 1)
     shown = rows[:SHOWN]
-    older = shown[-1].job.pk if len(rows) > SHOWN else None
-    query = request.GET.copy()
-    query.pop("seen", None)
-    query["before"] = str(older)
-    context = {"rows": shown, "moving": any_live(shown), "older": query.urlencode() if older else ""}
+    older = ""
+    if len(rows) > SHOWN:
+        further = QueryDict(query, mutable=True)
+        further["before"] = str(shown[-1].job.pk)
+        older = further.urlencode()
+    context = {"rows": shown, "moving": any_live(shown), "older": older}
     return fragment(render_to_string("dashboard/_jobs_live.html", context))
 
 

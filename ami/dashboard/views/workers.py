@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.urls import reverse
 
-from ami.dashboard.live.shared import Fragment, fragment
+from ami.dashboard.live.passes import Pass, issue
+from ami.dashboard.live.reach import Reach, believed_reach, reach_of
+from ami.dashboard.live.shared import Fragment, fragment, shared
 from ami.dashboard.live.workers import heard, held_by, rows_of, workers_of
 from ami.dashboard.pages import page
-from ami.dashboard.reach import is_insider, visible_ids
-from ami.dashboard.views.job import live_response
 from ami.jobs.models import JobContribution
 from ami.ml.models import WorkerInstance
 
 SHOWN = 200
 JOBS_SHOWN = 30
+FRESH_SECONDS = 2.0
 
 
 @page
 def workers(request: HttpRequest) -> HttpResponse:
     """Every worker of the projects that the person belongs to."""
-    context = {"live": _rows(request), "address": reverse("dashboard:workers-live")}
+    context = {
+        "live": _rows(reach_of(request.user)),
+        "address": issue(Pass("workers", request.user.pk or 0)),
+    }
     return render(request, "dashboard/workers.html", context)
 
 
-@page
-def workers_live(request: HttpRequest) -> HttpResponse:
+def follow(user_id: int, _what: str) -> Fragment:
     """The moving part of the list."""
-    return live_response(request, _rows(request))
+    reach = believed_reach(user_id)
+    return shared(f"live:workers:{reach.key}", lambda: _rows(reach), seconds=FRESH_SECONDS)
 
 
 @page
 def worker(request: HttpRequest, pk: int) -> HttpResponse:
     """What a worker is, what it holds, and what it did."""
-    projects = inner_projects(request, visible_ids(request))
+    projects = reach_of(request.user).inner
     found = workers_of(projects).filter(pk=pk).first()
     if found is None:
         raise Http404
@@ -53,17 +54,9 @@ def worker(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "dashboard/worker.html", context)
 
 
-def inner_projects(request: HttpRequest, visible: Collection[int]) -> list[int]:
-    """Of these projects those whose inside the person may see, where workers and hosts have names."""
-    if not request.user.is_authenticated:
-        return []
-    return [project for project in visible if is_insider(request, project)]
-
-
-def _rows(request: HttpRequest) -> Fragment:
-    projects = inner_projects(request, visible_ids(request))
-    shown: list[WorkerInstance] = list(
-        workers_of(projects).order_by("-online", "-last_seen", "pk")[: SHOWN + 1]
-    )
-    context = {"rows": rows_of(shown[:SHOWN], projects), "more": len(shown) > SHOWN, "shown": SHOWN}
+def _rows(reach: Reach) -> Fragment:
+    workers = workers_of(reach.inner).order_by("-online", "-last_seen", "pk")
+    shown: list[WorkerInstance] = list(workers[: SHOWN + 1])
+    rows = rows_of(shown[:SHOWN], reach.inner)
+    context = {"rows": rows, "more": len(shown) > SHOWN, "shown": SHOWN}
     return fragment(render_to_string("dashboard/_workers_live.html", context))

@@ -5,6 +5,29 @@
 
   const FAST = 2_000;
   const SLOW = 10_000;
+  const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
+  let ahead = 0; // how much the server's clock is ahead of this one, in milliseconds
+
+  // The two largest units, as the server says them.
+  const said = (seconds) => {
+    let left = Math.max(0, Math.floor(seconds));
+    const parts = [];
+    for (const [name, size] of UNITS) {
+      const number = Math.floor(left / size);
+      left -= number * size;
+      if (number) parts.push(`${number} ${name}${number === 1 ? "" : "s"}`);
+    }
+    return parts.slice(0, 2).join(" ") || "less than a second";
+  };
+
+  // Times go on by themselves: the server need not send a page again because a second has passed.
+  const tick = () => {
+    for (const time of document.querySelectorAll("time[data-ago], time[data-since]")) {
+      const text = said((Date.now() + ahead - Date.parse(time.dateTime)) / 1_000);
+      time.textContent = "ago" in time.dataset ? `${text} ago` : text;
+    }
+  };
+
   const live = document.getElementById("live");
   const stale = document.getElementById("stale");
   if (!live) return;
@@ -39,7 +62,11 @@
     const request = event.detail.xhr;
     const good = event.detail.successful;
     lost(!good);
-    if (good) answered = new Date();
+    if (request.status === 410) return location.reload();
+    if (good) {
+      answered = new Date();
+      ahead = Date.parse(request.getResponseHeader("Date")) - answered || 0;
+    }
     if (good && request.status === 200) live.dataset.mark = request.getResponseHeader("X-Mark");
     wait = good && request.status === 200 ? calm() : Math.min(wait * 1.5, SLOW);
     plan();
@@ -54,5 +81,8 @@
     }
   });
 
+  live.addEventListener("htmx:afterSwap", tick);
+  setInterval(tick, 1_000);
+  tick();
   plan();
 })();
