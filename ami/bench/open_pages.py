@@ -34,28 +34,55 @@ _LENGTH = re.compile(rb"^content-length: (\d+)", re.IGNORECASE | re.MULTILINE)
 
 
 async def _page(url: str, path: str, stop: asyncio.Event, seen: Counter[int]) -> None:
-    """One page: asks over one connection, as cheaply as Python can, for it shares the machine."""
-    where = urlsplit(url)
-    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    """One page: asks as cheaply as Python can, for it shares the machine."""
+    connection = _Connection(url)
     wait, mark = random.uniform(0, FAST), b""  # noqa: S311 - pages are not opened all at once
     while not stop.is_set():
         try:
             await asyncio.wait_for(stop.wait(), wait)
             break
         except TimeoutError:
-            pass
-        writer.write(
-            b"GET %s?seen=%s HTTP/1.1\r\nHost: %s\r\n\r\n" % (path.encode(), mark, where.netloc.encode())
-        )
-        head = await reader.readuntil(b"\r\n\r\n")
+            head = await connection.ask(path, mark)
         status = int(head[9:12])
-        if length := _LENGTH.search(head):
-            await reader.readexactly(int(length[1]))
         seen[status] += 1
         if found := _MARK.search(head):
             mark = found[1]
         wait = FAST if status == 200 else min(wait * GROWTH, SLOW)
-    writer.close()
+    connection.close()
+
+
+class _Connection:
+    """One to the server, opened again when the server has closed it, as browsers do."""
+
+    def __init__(self, url: str) -> None:
+        self._where = urlsplit(url)
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, path: str, mark: bytes) -> bytes:
+        """The head of the answer."""
+        for _ in range(2):
+            try:
+                return await self._try(path, mark)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                self.close()
+        raise ConnectionError("The server closes every connection.")
+
+    async def _try(self, path: str, mark: bytes) -> bytes:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._where.hostname, self._where.port)
+        reader, writer = self._streams
+        host = self._where.netloc.encode()
+        writer.write(b"GET %s?seen=%s HTTP/1.1\r\nHost: %s\r\n\r\n" % (path.encode(), mark, host))
+        head = await reader.readuntil(b"\r\n\r\n")
+        if length := _LENGTH.search(head):
+            await reader.readexactly(int(length[1]))
+        return head
+
+    def close(self) -> None:
+        """Leave the server."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
 
 
 def _pages(url: str, paths: Sequence[str], stop: Event, answers: Queue[dict[int, int]]) -> None:

@@ -10,6 +10,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from time_machine import TimeMachineFixture
 
+from ami.base import clock
 from ami.dashboard.live import memory
 from ami.dashboard.live.passes import GOOD_FOR_SECONDS, Pass, issue
 from ami.dashboard.tests.conftest import Visit
@@ -191,6 +192,7 @@ def test_an_account_that_is_closed_sees_what_strangers_see(lab: World, visit: Vi
 
 def test_passes_are_ours_and_end(lab: World, visit: Visit, time_machine: TimeMachineFixture) -> None:
     job = lab.started_job(1)
+    time_machine.move_to(clock.now())
     address = moving(visit("member"), f"/jobs/{job.pk}/")
     forged = address.replace(":", "x:", 1)
     for wrong in (forged, "/live/", "/live/nonsense/", issue(Pass("no-such-kind", 0))):

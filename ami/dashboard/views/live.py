@@ -17,6 +17,8 @@ from ami.dashboard.live.shared import Fragment
 from ami.dashboard.pages import guarded
 from ami.dashboard.views import job, jobs, overview, workers
 
+NO_CONTENT = 204
+
 Look = Callable[[int, str], Fragment | None]
 """From a person's number and what the pass names to what the page shows; None if it is not there for them."""
 
@@ -39,7 +41,10 @@ class LiveMiddleware:
         """The moving part, or what all others answer."""
         if not request.path_info.startswith(PREFIX):
             return self._get_response(request)
-        return guarded(_answer(request))
+        response = guarded(_answer(request))
+        if response.status_code != NO_CONTENT:  # what tells the length otherwise comes later in the chain
+            response.headers["Content-Length"] = str(len(response.content))
+        return response
 
 
 def _answer(request: HttpRequest) -> HttpResponse:
@@ -53,7 +58,9 @@ def _answer(request: HttpRequest) -> HttpResponse:
         return HttpResponse("The database does not answer.", status=503)
     if live is None:
         return HttpResponse("This page is to be loaded anew.", status=410)
-    response = HttpResponse(status=204) if request.GET.get("seen") == live.mark else HttpResponse(live.html)
+    response = (
+        HttpResponse(status=NO_CONTENT) if request.GET.get("seen") == live.mark else HttpResponse(live.html)
+    )
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Mark"] = live.mark
