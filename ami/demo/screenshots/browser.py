@@ -18,10 +18,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ("--disable-gpu", "--disable-background-networking", "--disable-component-update")
 WIDTH, HEIGHT = 1000, 800
 PATIENCE_MS = 30_000
+SETTLE_MS = 800
+"""Bars glide to their new length."""
 PALETTES = (
     (256, Image.Quantize.MEDIANCUT),
-    (256, Image.Quantize.MAXCOVERAGE),
-    (128, Image.Quantize.MAXCOVERAGE),
+    (256, Image.Quantize.FASTOCTREE),
+    (128, Image.Quantize.FASTOCTREE),
 )
 """Colours, and how they are chosen: the first that makes a file small enough is taken."""
 LARGEST = 150_000
@@ -61,7 +63,8 @@ def take(page: Page, target: Path, height: int) -> None:
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.evaluate("window.scrollTo(0, 0)")
     page.wait_for_load_state("networkidle")
-    with Image.open(io.BytesIO(page.screenshot(animations="disabled"))) as picture:
+    page.wait_for_timeout(SETTLE_MS)
+    with Image.open(io.BytesIO(page.screenshot())) as picture:
         pixels = picture.convert("RGB")
     for colours, method in PALETTES:
         pixels.quantize(colours, method, dither=Image.Dither.NONE).save(target, optimize=True)
