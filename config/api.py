@@ -7,12 +7,14 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, DefaultRouter
 
+from ami.jobs.api.autoscaling import AutoscalingViewSet
 from ami.jobs.api.data_calls import PopulatedCaptureSetViewSet, SyncedDeploymentViewSet
 from ami.jobs.api.exports import ExportViewSet
 from ami.jobs.api.health import HealthReportViewSet
 from ami.jobs.api.task_views import TaskViewSet
 from ami.jobs.api.uploads import ProcessedUploadViewSet
 from ami.jobs.api.views import JobViewSet
+from ami.jobs.api.webhooks import WebhookViewSet
 from ami.jobs.api.workers import WorkerViewSet
 from ami.main.api.views.captures import CaptureViewSet
 from ami.main.api.views.deployments import DeviceViewSet, SiteViewSet
@@ -53,6 +55,7 @@ router.register("users", UserViewSet, basename="user")
 
 # Projects, stations, captures. Longer prefixes first: `captures/upload` would else be taken for a capture.
 router.register(r"projects/(?P<project_pk>[^/.]+)/members", MemberViewSet, basename="project-member")
+router.register(r"projects/(?P<project_pk>[^/.]+)/webhooks", WebhookViewSet, basename="project-webhook")
 router.register("projects", ProjectViewSet, basename="project")
 router.register("deployments/devices", DeviceViewSet, basename="device")
 router.register("deployments/sites", SiteViewSet, basename="site")
@@ -84,6 +87,7 @@ router.register("classifications", ClassificationViewSet, basename="classificati
 router.register("jobs", JobViewSet, basename="job")
 router.register("exports", ExportViewSet, basename="dataexport")
 router.register("tasks", TaskViewSet, basename="task")
+router.register("autoscaling", AutoscalingViewSet, basename="autoscaling")
 router.register("health/reports", HealthReportViewSet, basename="health-report")
 
 app_name = "api"

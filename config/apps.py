@@ -5,7 +5,15 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core.checks import register
 
-from config.checks import check_chaos, check_declared, check_deployment, check_times
+from config.checks import (
+    check_chaos,
+    check_declared,
+    check_deployment,
+    check_email,
+    check_metrics,
+    check_observability,
+    check_times,
+)
 
 
 class ConfigConfig(AppConfig):
@@ -20,5 +28,8 @@ class ConfigConfig(AppConfig):
 
         register(check_declared)
         register(check_times)
+        register(check_metrics)
+        register(check_email)
+        register(check_observability)
         register(check_deployment)
         register(check_chaos, deploy=True)

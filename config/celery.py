@@ -6,13 +6,15 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from ami.jobs.acknowledging import keep_places
 from ami.taskqueue import shutdown
 from config.checks import refuse_nonsense
+from config.observability.sentry import start_sentry
+from config.observability.tracing import start_tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
@@ -23,6 +25,8 @@ app.conf["CELERY_DB_REUSE_MAX"] = settings.CELERY_DB_REUSE_MAX
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
 keep_places()
+
+import config.metrics.celery  # noqa: E402, F401 - its signals; it needs what is above
 
 
 @setup_logging.connect
@@ -40,6 +44,18 @@ def refuse_to_start_with_nonsense(**_: Any) -> None:
 def no_query_cache_in_workers(**_: Any) -> None:
     """Background work writes; caching reads there cost seconds per task in the reference system."""
     settings.CACHALOT_ENABLED = False
+
+
+@worker_init.connect
+def send_errors(**_: Any) -> None:
+    """To Sentry, where one is set; its thread survives the fork of the pool."""
+    start_sentry()
+
+
+@worker_process_init.connect
+def send_traces(**_: Any) -> None:
+    """From each process of the pool, where a collector is set."""
+    start_tracing("celery")
 
 
 @worker_process_shutdown.connect

@@ -10,7 +10,10 @@ from django.core.checks import CheckMessage, Error, Warning, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from config.declare import DECLARED, is_given
+from config.metrics.access import SHORTEST_TOKEN
+from config.observability.packages import is_installed
 
+FIRST_FREE_PORT = 1024
 BOOT_ERROR = 3
 """The exit code by which gunicorn knows that starting another process would not help."""
 
@@ -104,6 +107,72 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def check_metrics(**_: Any) -> list[CheckMessage]:
+    """What opens /metrics is no invitation to everybody."""
+    found: list[CheckMessage] = []
+    if 0 < len(settings.METRICS_TOKEN) < SHORTEST_TOKEN:
+        found.append(
+            Error(
+                f"METRICS_TOKEN is shorter than {SHORTEST_TOKEN} characters; it could be guessed.",
+                hint="Set it to something long and random, or leave it empty.",
+                id="ami.E008",
+            )
+        )
+    everybody = [network for network in settings.METRICS_NETWORKS if network.endswith("/0")]
+    if everybody:
+        found.append(
+            Error(
+                f"METRICS_NETWORKS lets everybody read /metrics: {', '.join(everybody)}.",
+                hint="Name the network of your Prometheus, or set METRICS_TOKEN instead.",
+                id="ami.E009",
+            )
+        )
+    if settings.METRICS_PORT and settings.METRICS_PORT < FIRST_FREE_PORT:
+        found.append(
+            Error(
+                f"METRICS_PORT is {settings.METRICS_PORT}; ports below {FIRST_FREE_PORT} need root.",
+                hint="Choose one above, such as 9464, or 0 for none.",
+                id="ami.E010",
+            )
+        )
+    return found
+
+
+def check_email(**_: Any) -> list[CheckMessage]:
+    """A mail server that is named is named so that one can find it."""
+    if not settings.EMAIL_URL or settings.EMAIL_ENABLED:
+        return []
+    return [
+        Error(
+            "EMAIL_URL is not the address of a mail server.",
+            hint="For instance smtp+tls://user:password@mail.example.org:587; leave it empty for no e-mail.",
+            id="ami.E011",
+        )
+    ]
+
+
+def check_observability(**_: Any) -> list[CheckMessage]:
+    """What errors and traces are to be sent with is installed."""
+    wanted = {
+        "SENTRY_DSN": (settings.SENTRY_DSN, "sentry_sdk", "ami.E012"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": (
+            settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+            "opentelemetry.exporter.otlp.proto.http",
+            "ami.E013",
+        ),
+    }
+    return [
+        Error(
+            f"{name} is set, but the Python package for it ({package.partition('.')[0]}) is not installed.",
+            hint="pip install -r requirements/observability.txt, or build the image with "
+            f"--build-arg OBSERVABILITY=1; or unset {name}.",
+            id=code,
+        )
+        for name, (value, package, code) in wanted.items()
+        if value and not is_installed(package)
+    ]
 
 
 def check_chaos(**_: Any) -> list[CheckMessage]:

@@ -11,8 +11,10 @@ import os
 from typing import Any
 
 from gunicorn.glogging import Logger
+from prometheus_client.multiprocess import mark_process_dead
 
 from ami.base.logs import mask_record
+from ami.base.metrics.sharing import folder_of, own_folder, start_over
 
 wsgi_app = "config.wsgi:application"
 worker_class = "gthread"
@@ -41,3 +43,16 @@ class logger_class(Logger):  # noqa: N801 - gunicorn's name for it
 def post_fork(_server: Any, _worker: Any) -> None:
     """Bodies of a megabyte are made of many small objects: collecting garbage rarely saves a few per cent."""
     gc.set_threshold(200_000, 20, 100)
+
+
+def on_starting(_server: Any) -> None:
+    """Counters begin at zero, all together, in a folder through which worker processes share them."""
+    if not os.environ.get("METRICS_DIR"):
+        os.environ["METRICS_DIR"] = own_folder()
+    start_over(os.environ["METRICS_DIR"], "web")
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """What a worker process counted stays in the sums; what it was doing just then does not."""
+    folder = folder_of(os.environ["METRICS_DIR"], "web")
+    mark_process_dead(worker.pid, path=str(folder))  # type: ignore[no-untyped-call]

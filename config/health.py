@@ -1,6 +1,7 @@
 """Liveness and readiness: does the process answer, and do the servers behind it.
 
-`/livez` asks nobody. `/readyz` asks every server at the same time and waits a second for each.
+`/livez` asks nobody. `/readyz` asks every server at the same time and waits a second for each. `/metrics` is
+answered at the same door: Prometheus comes like a probe, over plain HTTP, to any host name.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from redis import Redis
 
 from ami.taskqueue import TaskQueueManager
 from config.celery import app
+from config.metrics.page import metrics
 
 logger = structlog.get_logger(__name__)
 
@@ -40,7 +42,7 @@ class ProbeMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """`/livez` and `/readyz`; everything else goes on."""
+        """`/livez`, `/readyz` and `/metrics`; everything else goes on."""
         probe = _PROBES.get(request.path_info)
         return probe(request) if probe else self.get_response(request)
 
@@ -142,6 +144,10 @@ CHECKS: dict[str, Callable[[], None]] = {
     "queue": _check_queue,
     "broker": _check_broker,
 }
-_PROBES: dict[str, Callable[[HttpRequest], HttpResponseBase]] = {"/livez": livez, "/readyz": readyz}
+_PROBES: dict[str, Callable[[HttpRequest], HttpResponseBase]] = {
+    "/livez": livez,
+    "/readyz": readyz,
+    "/metrics": metrics,
+}
 _migrated = threading.Event()
 _recent = _Recent()

@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--port", default="8000", help="port of the web server on this machine")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
+    os.environ.setdefault("METRICS_DIR", str(ROOT / ".ami" / "dev" / "metrics"))
     manage = [sys.executable, "manage.py"]
     subprocess.run([*manage, "migrate", "--verbosity", "0"], check=True)  # noqa: S603
     with ProcessGroup() as group:

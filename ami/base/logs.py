@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -28,6 +29,8 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b((?:token|bearer|basic)\s+)[\w.~+/=-]{24,}", re.IGNORECASE), r"\1***"),
     # a worker key; its prefix is no secret (`ami.ml.keys`)
     (re.compile(r"\b(amiw_[a-zA-Z0-9]{8}_)\w+"), r"\1***"),
+    # the secret of a webhook
+    (re.compile(r"\b(whsec_)[\w+/=-]+"), r"\1***"),
 )
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -42,6 +45,19 @@ def mask(text: str) -> str:
 def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Mask values under secret names, at any depth."""
     return {key: _hidden(key, value) for key, value in event.items()}
+
+
+def masked(value: Any, key: object = "") -> Any:
+    """A copy of plain data without secrets, at any depth: for what goes elsewhere than to a log."""
+    if value and _SECRET_KEYS.search(str(key)):
+        return "***"
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {name: masked(inner, name) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(inner) for inner in value]
+    return value
 
 
 def _hidden(key: object, value: Any) -> Any:
@@ -127,5 +143,7 @@ def configure_logging(fmt: str, level: str) -> dict[str, Any]:
             "kombu": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},
             "nats": {"level": "CRITICAL"},
+            # Below INFO it writes down whole addresses; those of webhooks are secrets.
+            "urllib3": {"level": "INFO"},
         },
     }

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from ami.base.errors import AmiError
-from ami.dashboard.pages import guarded
+from ami.dashboard.pages import answering, guarded
 
 P = ParamSpec("P")
 
@@ -29,7 +29,7 @@ def action(
             return redirect_to_login(reverse("dashboard:overview"), reverse("dashboard:login"))
         return guarded(view(request, *args, **kwargs))
 
-    return require_POST(wrapped)
+    return answering("POST", view=require_POST(wrapped))
 
 
 def carry_out(request: HttpRequest, what: Callable[[], str], back: str) -> HttpResponse:

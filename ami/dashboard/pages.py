@@ -27,7 +27,7 @@ def page(
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         return guarded(view(request, *args, **kwargs))
 
-    return require_safe(wrapped)
+    return answering("GET", view=require_safe(wrapped))
 
 
 def form_page(
@@ -39,7 +39,15 @@ def form_page(
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         return guarded(view(request, *args, **kwargs))
 
-    return require_http_methods(["GET", "HEAD", "POST"])(wrapped)
+    return answering("GET", "POST", view=require_http_methods(["GET", "HEAD", "POST"])(wrapped))
+
+
+def answering(
+    *methods: str, view: Callable[Concatenate[HttpRequest, P], HttpResponse]
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """The view with a note of the methods that it answers, for the table of who may do what."""
+    view.methods = methods  # type: ignore[attr-defined]
+    return view
 
 
 def guarded(response: HttpResponse) -> HttpResponse:

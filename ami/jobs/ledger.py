@@ -9,11 +9,16 @@ Rules that hold for all of them (docs/reference/lifecycle.md):
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+from django.db import transaction
 
 from ami.base.database import execute, rows
 from ami.base.logs import clean_text
+from ami.base.metrics.counted import FAILED, SAVED
 from ami.jobs.progress import Counts
 from ami.jobs.states import OPEN, ErrorCode, TaskState
 
@@ -195,6 +200,13 @@ def fail(failures: Sequence[Failure]) -> None:
         ],
     )
     note_attempts(failures)
+    _count_failed(Counter(failure.code.value for failure in failures))
+
+
+def _count_failed(codes: Counter[str]) -> None:
+    """Only what was committed has failed."""
+    for code, images in codes.items():
+        transaction.on_commit(partial(FAILED.inc, code, amount=images))
 
 
 def note_attempts(failures: Iterable[Failure]) -> None:
@@ -235,6 +247,7 @@ def mark_processed(
         WHERE t.id = u.id""",
         [TaskState.PROCESSED, list(task_ids), list(detections), list(classifications)],
     )
+    transaction.on_commit(partial(SAVED.inc, amount=len(task_ids)))
 
 
 def cancel_pending(job_id: int) -> int:
@@ -282,21 +295,19 @@ def fail_deleted_captures(image_ids: Sequence[int], text: str) -> list[int]:
     Returns the ids of the jobs concerned. Call once for a whole deletion, inside its transaction: the rows of
     all captures are locked in id order here, and a second call could meet somebody who goes the other way.
     """
-    return sorted(
-        {
-            row[0]
-            for row in rows(
-                """WITH locked AS (SELECT t.id FROM jobs_job j JOIN jobs_jobtask t ON t.job_id = j.id
-                    WHERE j.status IN ('PENDING', 'STARTED', 'RETRY') AND t.image_id = ANY(%s)
-                        AND t.status IN (0, 1)
-                    ORDER BY t.id FOR NO KEY UPDATE OF t)
-                UPDATE jobs_jobtask t SET status = %s, error_code = %s, error_text = %s, leased_until = NULL,
-                    not_before = NULL, accepted_in = NULL, finished_at = clock_timestamp()
-                FROM locked WHERE t.id = locked.id AND t.status IN (0, 1) RETURNING t.job_id""",
-                [list(image_ids), TaskState.FAILED, ErrorCode.CAPTURE_DELETED.value, text],
-            )
-        }
+    failed = rows(
+        """WITH locked AS (SELECT t.id FROM jobs_job j JOIN jobs_jobtask t ON t.job_id = j.id
+            WHERE j.status IN ('PENDING', 'STARTED', 'RETRY') AND t.image_id = ANY(%s)
+                AND t.status IN (0, 1)
+            ORDER BY t.id FOR NO KEY UPDATE OF t)
+        UPDATE jobs_jobtask t SET status = %s, error_code = %s, error_text = %s, leased_until = NULL,
+            not_before = NULL, accepted_in = NULL, finished_at = clock_timestamp()
+        FROM locked WHERE t.id = locked.id AND t.status IN (0, 1) RETURNING t.job_id""",
+        [list(image_ids), TaskState.FAILED, ErrorCode.CAPTURE_DELETED.value, text],
     )
+    if failed:
+        _count_failed(Counter({ErrorCode.CAPTURE_DELETED.value: len(failed)}))
+    return sorted({row[0] for row in failed})
 
 
 def failed_images(job_id: int) -> list[int]:

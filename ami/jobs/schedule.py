@@ -32,6 +32,7 @@ SCHEDULE = (
     Entry("jobs: stalled jobs", "jobs.health", ("stalled_jobs",), 120),
     Entry("jobs: snapshots", "jobs.health", ("snapshots",), 120),
     Entry("jobs: zombie streams", "jobs.health", ("zombie_streams",), 900),
+    Entry("jobs: notifications", "jobs.notify", (), 10, queue="default"),
     Entry("jobs: old samples", "jobs.health", ("samples",), 3_600),
     Entry("workers: who went silent", "workers.offline", (), 15),
     Entry("services: who answers", "services.check", (), 30),

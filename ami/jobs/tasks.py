@@ -1,6 +1,7 @@
 """Celery's entry points: ids in, one lifecycle call, nothing else; and the dispatcher that enqueues them.
 
-Every task is safe to run twice (acks_late, and the broker may deliver twice), so none carries state.
+Every task is safe to run twice (acks_late, and the broker may deliver twice), so none carries state. What is
+logged meanwhile has the request that asked for it, and the job that it is about.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery import shared_task
 from celery.signals import task_prerun
 from django.db import connection
+from structlog.contextvars import bound_contextvars
 
 from ami.jobs.broker import send
 from ami.jobs.dispatcher import install
@@ -20,6 +22,7 @@ from ami.jobs.interruptions import register_interruption
 from ami.jobs.lifecycle.advance import refresh_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.save import save_inbox_row
+from ami.jobs.notifying.deliver import deliver_due
 from ami.ml.services import check_push_services
 from ami.ml.workers import SignOfLife, mark_silent_offline, write_sign_of_life
 
@@ -37,7 +40,8 @@ def use_a_living_connection(**_: object) -> None:
 @shared_task(name="jobs.dispatch")
 def dispatch(job_id: int, **_: object) -> None:
     """One slice of collecting and publishing."""
-    dispatch_job(job_id)
+    with bound_contextvars(job_id=job_id):
+        dispatch_job(job_id)
 
 
 @shared_task(name="jobs.save")
@@ -49,7 +53,8 @@ def save(inbox_id: int, **_: object) -> None:
 @shared_task(name="jobs.refresh")
 def refresh(job_id: int, **_: object) -> None:
     """Project a job's progress and try to finish it."""
-    refresh_job(job_id)
+    with bound_contextvars(job_id=job_id):
+        refresh_job(job_id)
 
 
 @shared_task(name="jobs.health", expires=60)
@@ -74,6 +79,12 @@ def offline(**_: object) -> None:
 def services(**_: object) -> None:
     """Ask every push service whether it is there."""
     check_push_services()
+
+
+@shared_task(name="jobs.notify", expires=60)
+def notify(**_: object) -> None:
+    """Tell people and webhooks which jobs ended."""
+    deliver_due()
 
 
 class CeleryDispatcher:

@@ -2,17 +2,20 @@
 
 Each function returns whether this call made the change. All are safe to run twice: the second call finds the
 state already left and changes nothing. What ends a job also notes that its stages have to show it, so that a
-caller who dies right afterwards is made up for by the dispatch check.
+caller who dies right afterwards is made up for by the dispatch check, and in the same transaction whom to
+tell (`notices`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Value
 from django.db.models.functions import Coalesce, Now
 
 from ami.jobs.models import Job, JobTask
+from ami.jobs.notices import note_end
 from ami.jobs.states import CANCELABLE, FINAL, OPEN, JobState, sources_of
 
 
@@ -52,12 +55,19 @@ def finish(job_id: int, run: int, verdict: JobState) -> bool:
     jobs = Job.objects.filter(
         ~Exists(still_open), pk=job_id, run=run, status__in=sources_of(verdict), collected_at__isnull=False
     )
-    return jobs.update(status=verdict, finished_at=Now(), refresh_due_at=Now(), updated_at=Now()) == 1
+    with transaction.atomic():
+        if jobs.update(status=verdict, finished_at=Now(), refresh_due_at=Now(), updated_at=Now()) != 1:
+            return False
+        note_end(job_id)
+    return True
 
 
 def cancel(job_id: int) -> bool:
     """Anything not final → REVOKED. Call inside the transaction that cancels the pending rows."""
-    return _move(job_id, CANCELABLE, JobState.REVOKED, None, finished_at=Now(), refresh_due_at=Now())
+    if not _move(job_id, CANCELABLE, JobState.REVOKED, None, finished_at=Now(), refresh_due_at=Now()):
+        return False
+    note_end(job_id)
+    return True
 
 
 def reopen(job_id: int, run: int) -> bool:

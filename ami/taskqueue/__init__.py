@@ -17,6 +17,7 @@ from ami.taskqueue.leases import Lease, LeaseSigner
 from ami.taskqueue.messages import ReservedMessage, TaskMessage
 from ami.taskqueue.names import DeliveryRef, parse_ack_subject
 from ami.taskqueue.open_leases import OpenLeases
+from ami.taskqueue.pace import Pace
 from ami.taskqueue.pending import (
     AsyncJobStateManager,
     PendingSnapshot,
@@ -42,6 +43,7 @@ __all__ = [
     "LeaseSigner",
     "Nak",
     "OpenLeases",
+    "Pace",
     "PendingSnapshot",
     "PendingStateUnavailable",
     "PendingUpdate",

@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from itertools import count
 
 import structlog
@@ -54,7 +55,9 @@ class Connection:
         self._echo_subject = self.client.new_inbox()
         self._echoes: dict[bytes, asyncio.Future[None]] = {}
         self._echo_numbers = count(1)
-        self._connecting = asyncio.create_task(self._connect())
+        # In a context of its own: the connection outlives the request that needed it first, and what it logs
+        # much later must not bear the id of that one.
+        self._connecting = asyncio.create_task(self._connect(), context=Context())
 
     @property
     def is_spent(self) -> bool:

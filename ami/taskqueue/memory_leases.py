@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 
 from ami.taskqueue.errors import PendingStateUnavailable
 from ami.taskqueue.leases import Lease
+from ami.taskqueue.open_leases import HeldOfJob
 
-Ends = dict[tuple[int, int, int], float]
+Member = tuple[int, int, int]
+Ends = dict[Member, float]
 """When each lease ends, by job, image and attempt."""
 
 
@@ -30,16 +32,25 @@ class MemoryOpenLeases:
     def add(self, holders: Sequence[str], leases: Sequence[Lease], *, seconds: float) -> None:
         if leases:
             self._check()
-        for holder in holders:
-            ends = self._held.setdefault(holder, {})
-            ends.update((_member(lease), self._clock() + seconds) for lease in leases)
+        for holder, members in _members(holders, leases).items():
+            self._held.setdefault(holder, {}).update(dict.fromkeys(members, self._clock() + seconds))
 
     def remove(self, holders: Sequence[str], leases: Sequence[Lease]) -> None:
         if leases:
             self._check()
-        for holder in holders:
-            for lease in leases:
-                self._ends(holder).pop(_member(lease), None)
+        for holder, members in _members(holders, leases).items():
+            for member in members:
+                self._ends(holder).pop(member, None)
+
+    def of_jobs(self, job_ids: Sequence[int]) -> dict[int, HeldOfJob]:
+        if not job_ids:
+            return {}
+        self._check()
+        now = self._clock()
+        held = {job_id: [e for e in self._ends(_job(job_id)).values() if e >= now] for job_id in job_ids}
+        return {
+            job_id: HeldOfJob(len(ends), min(ends) - now if ends else None) for job_id, ends in held.items()
+        }
 
     def flush(self) -> None:
         """As if the server had lost everything."""
@@ -53,5 +64,17 @@ class MemoryOpenLeases:
             raise PendingStateUnavailable
 
 
-def _member(lease: Lease) -> tuple[int, int, int]:
+def _members(holders: Sequence[str], leases: Sequence[Lease]) -> dict[str, list[Member]]:
+    everything = [_member(lease) for lease in leases]
+    found = dict.fromkeys(holders, everything)
+    for lease, member in zip(leases, everything, strict=True):
+        found.setdefault(_job(lease.job_id), []).append(member)
+    return found
+
+
+def _job(job_id: int) -> str:
+    return f"job:{job_id}"
+
+
+def _member(lease: Lease) -> Member:
     return lease.job_id, lease.image_id, lease.attempt

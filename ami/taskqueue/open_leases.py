@@ -1,13 +1,14 @@
 """`OpenLeases`: how many leases a holder has out, kept in Redis for quotas and for people.
 
-A sorted set per holder, scored by the end of each lease, so that what was never answered drops out by
-itself. It is an index of the ledger, not the truth: without Redis there is no quota, and work goes on.
+A sorted set per holder and per job, scored by the end of each lease, so that what was never answered drops
+out by itself. It is an index of the ledger, not the truth: without Redis there is no quota, and work goes on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import redis
 
@@ -16,6 +17,14 @@ from ami.taskqueue.redis_client import redis_errors, shared_client
 
 _KEPT_SECONDS = 60.0
 """How long a key outlives the last lease in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOfJob:
+    """What workers hold of a job: how many images, and seconds until the first of these leases ends."""
+
+    images: int
+    first_ends_in: float | None
 
 
 class OpenLeases:
@@ -40,11 +49,10 @@ class OpenLeases:
         if not leases:
             return
         now = time.time()
-        until: Mapping[str, float] = {_member(lease): now + seconds for lease in leases}
         with redis_errors(), self._client.pipeline(transaction=False) as pipe:
-            for holder in holders:
+            for holder, members in _members(holders, leases).items():
                 pipe.zremrangebyscore(_key(holder), "-inf", now)
-                pipe.zadd(_key(holder), dict(until))
+                pipe.zadd(_key(holder), dict.fromkeys(members, now + seconds))
                 pipe.expire(_key(holder), int(seconds + _KEPT_SECONDS))
             pipe.execute()
 
@@ -52,11 +60,39 @@ class OpenLeases:
         """Leases were answered or given back. Safe to run twice."""
         if not leases:
             return
-        members = [_member(lease) for lease in leases]
         with redis_errors(), self._client.pipeline(transaction=False) as pipe:
-            for holder in holders:
+            for holder, members in _members(holders, leases).items():
                 pipe.zrem(_key(holder), *members)
             pipe.execute()
+
+    def of_jobs(self, job_ids: Sequence[int]) -> dict[int, HeldOfJob]:
+        """What is out of each of these jobs, in one round trip."""
+        if not job_ids:
+            return {}
+        now = time.time()
+        with redis_errors(), self._client.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                key = _key(_job(job_id))
+                pipe.zcount(key, now, "+inf")
+                pipe.zrange(key, now, "+inf", byscore=True, offset=0, num=1, withscores=True)
+            answers = pipe.execute()
+        return {
+            job_id: HeldOfJob(int(count), float(first[0][1]) - now if first else None)
+            for job_id, count, first in zip(job_ids, answers[::2], answers[1::2], strict=True)
+        }
+
+
+def _members(holders: Sequence[str], leases: Sequence[Lease]) -> dict[str, list[str]]:
+    """Everybody in whose set these leases are: each holder has all of them, each job its own."""
+    everything = [_member(lease) for lease in leases]
+    found = dict.fromkeys(holders, everything)
+    for lease, member in zip(leases, everything, strict=True):
+        found.setdefault(_job(lease.job_id), []).append(member)
+    return found
+
+
+def _job(job_id: int) -> str:
+    return f"job:{job_id}"
 
 
 def _key(holder: str) -> str:

@@ -6,10 +6,12 @@ circuit breaker is open. Call it outside database transactions.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import structlog
 
+from ami.base.metrics.counted import PUBLISHED, SETTLED
 from ami.taskqueue import inspection, publishing, reading, reserving, settling, streams
 from ami.taskqueue.config import QueueConfig, from_settings
 from ami.taskqueue.errors import QueueError
@@ -76,6 +78,7 @@ class TaskQueueManager:
                 asked=len(tasks),
                 error=error.message,
             )
+        PUBLISHED.inc(amount=window.stored)
         return window.stored
 
     def reserve(
@@ -109,6 +112,8 @@ class TaskQueueManager:
             self._runtime.call(
                 lambda connection: settling.settle(connection, actions), seconds=deadline, repeat_safe=True
             )
+            for kind, told in Counter(action.kind for action in actions).items():
+                SETTLED.inc(kind, amount=told)
 
     def delete(self, job_id: int) -> bool:
         """Delete the job's stream with everything in it; False if it was not there. Safe to repeat."""

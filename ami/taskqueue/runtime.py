@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError
 from typing import TypeVar
 
+from ami.base.metrics.counted import QUEUE_FAILED
 from ami.taskqueue import event_loop
 from ami.taskqueue.circuit_breaker import CircuitBreaker
 from ami.taskqueue.client import Connection
@@ -43,6 +44,13 @@ class QueueRuntime:
         `repeat_safe` operations are repeated while the connection comes back; the others wait for a
         connection but are sent once. Raises QueueUnavailable; at once while the breaker is open.
         """
+        try:
+            return self._call(operation, seconds, repeat_safe)
+        except QueueUnavailable:
+            QUEUE_FAILED.inc()
+            raise
+
+    def _call(self, operation: Operation[T], seconds: float | None, repeat_safe: bool) -> T:
         limit = self.config.operation_timeout if seconds is None else seconds
         is_probe = self.breaker.admit()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import orjson
 
@@ -21,6 +22,7 @@ _NS = 1_000_000_000
 class Ack:
     """The message is done with; its stream forgets it."""
 
+    kind: ClassVar[str] = "ack"
     delivery: DeliveryRef
 
     @property
@@ -33,6 +35,7 @@ class Ack:
 class Nak:
     """Hand the message out again, after `delay` seconds."""
 
+    kind: ClassVar[str] = "nak"
     delivery: DeliveryRef
     delay: float = 0.0
 
@@ -48,6 +51,7 @@ class Nak:
 class InProgress:
     """Start the message's lease anew."""
 
+    kind: ClassVar[str] = "in_progress"
     delivery: DeliveryRef
 
     @property

@@ -72,6 +72,6 @@ def _methods(callback: Any) -> Sequence[str]:
     if actions:
         return [method for method in METHODS if method.lower() in actions]
     if view is None:
-        return ["GET"]  # functions serve files, and are marked `require_safe`
+        return getattr(callback, "methods", ["GET"])  # pages say it; other functions serve files
     answered = [name.upper() for name in view.http_method_names]
     return [method for method in METHODS if method in answered and hasattr(view, method.lower())]

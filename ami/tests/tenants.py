@@ -17,7 +17,7 @@ from ami.jobs.api.presence import forget_notes
 from ami.jobs.lifecycle import catalogue, openings, quotas
 from ami.jobs.lifecycle.create import create_job
 from ami.jobs.logs import write_one
-from ami.jobs.models import Attempt, DataExport, HealthReport, Job, JobTask
+from ami.jobs.models import Attempt, DataExport, HealthReport, Job, JobTask, Webhook
 from ami.jobs.states import TaskState
 from ami.main.models import Device, Event, Project, Site, SourceImageUpload, StorageSource, Taxon
 from ami.main.sessions import regroup
@@ -127,6 +127,12 @@ class Tenants:
         )
         self.job = self._job()
         self.export = self._export()
+        self.webhook = Webhook.objects.create(
+            project=self.project,
+            name=name,
+            url="https://hooks.example.org/ami",
+            secret=seal(self.bucket_key),
+        )
         report = HealthReport.objects.create(
             check_name="inbox",
             first_at=clock.now(),
@@ -162,6 +168,9 @@ class Tenants:
             "classification": label.pk,
             "job": self.job.pk,
             "dataexport": self.export.pk,
+            "export": self.export.pk,
+            **dict.fromkeys(("exports", "start", "expected"), self.project.pk),
+            "project-webhook": self.webhook.pk,
             "health-report": report.pk,
         }
 
@@ -237,7 +246,7 @@ class Tenants:
             kind = route.name.removesuffix(ending) if route.name.endswith(ending) else kind
         path = route.path.replace("<project_pk>", str(self.project.pk))
         path = path.replace("<service_pk>", str(self.service.pk)).replace("<path>", str(self.upload.image))
-        path = path.replace("<width>", "320")
+        path = path.replace("<width>", "320").replace("<slug>", self.pipeline.slug)
         if "<pk>" in path:
             path = path.replace("<pk>", str(self.ids[kind]))
         return f"{path}?{_query_of(route, self.project.pk)}"
@@ -316,6 +325,8 @@ BODIES: dict[str, Callable[[Tenants], Any]] = {
         "source_image_collection_id": it.capture_set.pk,
     },
     "job-detail": lambda it: {"name": "Renamed", "delay": 0, "project_id": it.project.pk},
+    "project-webhook-list": lambda it: {"name": "Lab", "url": "https://hooks.example.org/ami"},
+    "project-webhook-detail": lambda it: {"name": "Lab", "url": "https://hooks.example.org/ami"},
     "dataexport-list": lambda it: {
         "project": it.project.pk,
         "format": "csv",

@@ -32,6 +32,7 @@ SCENES = [
     requests.unforeseen_errors,
     requests.push_services,
     requests.failed_jobs,
+    requests.webhooks,
     surroundings.background_tasks,
     surroundings.servers_away,
     surroundings.access_logs,

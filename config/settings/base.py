@@ -8,5 +8,8 @@ from config.settings.django import *  # noqa: F403
 from config.settings.jobs import *  # noqa: F403
 from config.settings.logs import *  # noqa: F403
 from config.settings.media import *  # noqa: F403
+from config.settings.metrics import *  # noqa: F403
+from config.settings.notifications import *  # noqa: F403
+from config.settings.observability import *  # noqa: F403
 from config.settings.queue import *  # noqa: F403
 from config.settings.servers import *  # noqa: F403

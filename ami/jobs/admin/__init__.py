@@ -9,6 +9,7 @@ from ami.jobs.admin.exports import DataExportAdmin
 from ami.jobs.admin.health import HealthReportAdmin
 from ami.jobs.admin.job import JobAdmin
 from ami.jobs.admin.ledger import AttemptAdmin, InboxEntryAdmin, JobLogAdmin, JobTaskAdmin
+from ami.jobs.admin.notifications import NotificationAdmin, WebhookAdmin
 
 __all__ = [
     "AttemptAdmin",
@@ -19,4 +20,6 @@ __all__ = [
     "JobAdmin",
     "JobLogAdmin",
     "JobTaskAdmin",
+    "NotificationAdmin",
+    "WebhookAdmin",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -113,6 +114,10 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
         source="waiting", read_only=True, help_text="Why nobody works on it; empty while somebody does."
     )
 
+    notify_by_email = serializers.BooleanField(
+        required=False, help_text="Write to its creator when it ends; refused where no mail server is set."
+    )
+
     class Meta:
         model = Job
         fields: ClassVar[list[str]] = [
@@ -147,6 +152,7 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
             "user_permissions",
             "priority",
             "waiting_for",
+            "notify_by_email",
         ]
         read_only_fields: ClassVar[list[str]] = [
             "status",
@@ -156,6 +162,12 @@ class JobListSerializer(serializers.ModelSerializer[Job]):
             "finished_at",
             "dispatch_mode",
         ]
+
+    def validate_notify_by_email(self, wanted: bool) -> bool:
+        """Refused where nothing would come of it."""
+        if wanted and not settings.EMAIL_ENABLED:
+            raise serializers.ValidationError("This server sends no e-mail.")
+        return wanted
 
     def get_user_permissions(self, job: Job) -> list[str]:
         """What the caller may do to this job."""
@@ -198,9 +210,9 @@ class JobSerializer(JobListSerializer):
 
     class Meta(JobListSerializer.Meta):
         fields: ClassVar[list[str]] = [
-            *JobListSerializer.Meta.fields[:-3],
+            *JobListSerializer.Meta.fields[:-4],
             "result",
-            *JobListSerializer.Meta.fields[-3:],
+            *JobListSerializer.Meta.fields[-4:],
         ]
         read_only_fields: ClassVar[list[str]] = [*JobListSerializer.Meta.read_only_fields, "result"]
 

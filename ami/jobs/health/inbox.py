@@ -59,19 +59,21 @@ def check_inbox(*, dry_run: bool = False) -> Report:
 
 def _extend_leases(inbox_id: int) -> bool:
     """Tell NATS that the images of a row are in progress; False when NATS does not listen."""
-    found = rows("SELECT body FROM jobs_inboxentry WHERE id = %s", [inbox_id])
+    found = rows("SELECT body, job_id FROM jobs_inboxentry WHERE id = %s", [inbox_id])
     if not found:
         return True
     try:
         deliveries = [item.delivery for item in unpack_body(found[0][0]) if item.delivery]
     except Exception as error:  # noqa: BLE001 - the saver reports an unreadable body and fails its images
-        logger.warning("health.unreadable_body", inbox_id=inbox_id, error=repr(error)[:200])
+        logger.warning(
+            "health.unreadable_body", job_id=found[0][1], inbox_id=inbox_id, error=repr(error)[:200]
+        )
         return True
     if not deliveries:
         return True
     try:
         TaskQueueManager().settle([InProgress(delivery) for delivery in deliveries])
     except QueueError as error:
-        logger.info("health.leases_not_extended", inbox_id=inbox_id, error=error.message)
+        logger.info("health.leases_not_extended", job_id=found[0][1], inbox_id=inbox_id, error=error.message)
         return False
     return True

@@ -10,6 +10,7 @@ from django.db import connection
 
 from ami.base import clock
 from ami.base.locks import only_one
+from ami.base.metrics.counted import FIXED, UNFIXABLE
 from ami.jobs.health import history
 from ami.jobs.health.dispatch import check_dispatch
 from ami.jobs.health.inbox import check_inbox
@@ -57,10 +58,18 @@ def run_check(name: str, *, dry_run: bool = False) -> Report:
         report = Report(unfixable=1, error=repr(error)[:500])
     if report.skipped or dry_run:
         return report
+    _count(name, report)
     if not report.is_quiet:
         logger.info("health.report", check=name, **report.as_dict())
     history.keep(name, report, began_at=began_at, seconds=time.monotonic() - began)
     return report
+
+
+def _count(name: str, report: Report) -> None:
+    if report.fixed:
+        FIXED.inc(name, amount=report.fixed)
+    if report.unfixable:
+        UNFIXABLE.inc(name, amount=report.unfixable)
 
 
 def run_all(*, dry_run: bool = False) -> dict[str, Report]:

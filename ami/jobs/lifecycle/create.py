@@ -33,6 +33,7 @@ def create_job(
     priority: int = PRIORITY_DEFAULT,
     params: dict[str, Any] | None = None,
     created_by: User | None = None,
+    notify_by_email: bool = False,
 ) -> Job:
     """A new job in state CREATED; nothing runs yet. `params`: of an internal job, as its kind wants them.
 
@@ -60,6 +61,7 @@ def create_job(
             priority=priority,
             params=params or {},
             created_by=created_by,
+            notify_by_email=notify_by_email,
             dispatch_mode=dispatch_mode_for(project, pipeline),
         )
         write_stages(job)

@@ -100,10 +100,11 @@ def _try(reach: Reach, wanted: int, worker: Worker, base_url: str) -> tuple[list
 
 def _note_served(tasks: Sequence[ReservedTask]) -> None:
     """Whose turn it was; if that cannot be noted, the tasks go out all the same."""
+    jobs = list(dict.fromkeys(task.job_id for task in tasks))
     try:
-        turns.note_served(list(dict.fromkeys(task.job_id for task in tasks)))
+        turns.note_served(jobs)
     except Error as error:
-        logger.warning("hand_out.turn_not_noted", error=repr(error)[:500])
+        logger.warning("hand_out.turn_not_noted", job_ids=jobs, error=repr(error)[:500])
 
 
 def _rounds(working: Sequence[Candidate], wanted: int, worker: Worker, base_url: str) -> list[ReservedTask]:
@@ -120,7 +121,8 @@ def _rounds(working: Sequence[Candidate], wanted: int, worker: Worker, base_url:
         except (QueueError, Error):
             if not tasks:
                 raise
-            logger.warning("hand_out.no_more", count=len(tasks), exc_info=True)
+            jobs = [job.job_id for job in asked]
+            logger.warning("hand_out.no_more", job_ids=jobs, count=len(tasks), exc_info=True)
             break  # what an earlier round leased is handed out all the same
         tasks += got
         gave = {request.job_id: request.count for request in requests}

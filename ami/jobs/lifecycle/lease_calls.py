@@ -131,4 +131,5 @@ def _tell(actions: Sequence[Action]) -> None:
     try:
         TaskQueueManager().settle(actions)
     except QueueError as error:
-        logger.info("leases.not_told", count=len(actions), error=error.message)
+        jobs = sorted({action.delivery.job_id for action in actions})
+        logger.info("leases.not_told", job_ids=jobs, count=len(actions), error=error.message)

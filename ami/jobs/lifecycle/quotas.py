@@ -39,7 +39,7 @@ def room(worker: Worker) -> Room:
         own: settings.WORKER_MAX_LEASES,
     }
     counts: dict[str, int] = {}
-    _tolerate(lambda: counts.update(OpenLeases().counts(list(limits))))
+    tolerate(lambda: counts.update(OpenLeases().counts(list(limits))))
     left = max(0, min(limit - counts.get(key, 0) for key, limit in limits.items()))
     return Room(left, counts.get(own, 0))
 
@@ -47,13 +47,13 @@ def room(worker: Worker) -> Room:
 def note_taken(worker: Worker, leases: Sequence[Lease]) -> None:
     """The worker took these, or extended them. Never raises."""
     if leases:
-        _tolerate(lambda: OpenLeases().add(_keys(worker), leases, seconds=settings.NATS_TASK_TTR))
+        tolerate(lambda: OpenLeases().add(_keys(worker), leases, seconds=settings.NATS_TASK_TTR))
 
 
 def note_returned(worker: Worker, leases: Sequence[Lease]) -> None:
     """The worker answered these, gave them back, or heard that they are over. Never raises."""
     if leases:
-        _tolerate(lambda: OpenLeases().remove(_keys(worker), leases))
+        tolerate(lambda: OpenLeases().remove(_keys(worker), leases))
 
 
 def _keys(worker: Worker) -> list[str]:
@@ -66,7 +66,8 @@ def forget_outage() -> None:
     _away_until = 0.0
 
 
-def _tolerate(call: Callable[[], object]) -> None:
+def tolerate(call: Callable[[], object]) -> None:
+    """Do this in Redis, or leave it; for a moment after an outage Redis is not asked. Never raises."""
     global _away_until
     if time.monotonic() < _away_until:
         return

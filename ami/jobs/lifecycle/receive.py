@@ -17,7 +17,7 @@ from ami.base.database import rows
 from ami.base.failpoints import hit
 from ami.jobs import ledger
 from ami.jobs.ledger import Failure, LockedTask
-from ami.jobs.lifecycle import quotas
+from ami.jobs.lifecycle import pace, quotas
 from ami.jobs.lifecycle.advance import request_refresh
 from ami.jobs.lifecycle.aftermath import Aftermath
 from ami.jobs.lifecycle.holders import Worker
@@ -69,9 +69,11 @@ def take_in(job: Job, items: Sequence[Item], *, worker: Worker) -> list[ItemAnsw
     hit("receive.after_commit")
     aftermath.carry_out()
     quotas.note_returned(worker, [item.lease for item in leased if item.lease.delivery])
+    settled = [_answer(item, answers) for item in items]
+    pace.note_results(job, [answer.status for answer in settled])
     if aftermath.failed:
         request_refresh(job.pk)
-    return [_answer(item, answers) for item in items]
+    return settled
 
 
 def _answer(item: Item, answers: dict[int, ItemAnswer]) -> ItemAnswer:

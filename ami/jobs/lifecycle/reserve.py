@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import Error, transaction
 
 from ami.base.failpoints import hit
+from ami.base.metrics.counted import RESERVED
 from ami.jobs import ledger
 from ami.jobs.ledger import Failure, LockedTask
 from ami.jobs.lifecycle import last_chance, quotas
@@ -95,7 +96,16 @@ def reserve_tasks(requests: Sequence[ReserveRequest], *, worker: Worker, base_ur
         again = _still_wanted(requests, decided.tasks)
         decided.tasks += _fetch_more(queue, again, replace(asking, in_hand=room.in_hand + len(decided.tasks)))
     quotas.note_taken(worker, [task.lease for task in decided.tasks])
+    _count(decided.tasks)
     return decided.tasks
+
+
+def _count(tasks: Sequence[ReservedTask]) -> None:
+    first = sum(task.lease.attempt == 1 for task in tasks)
+    if first:
+        RESERVED.inc("first", amount=first)
+    if first < len(tasks):
+        RESERVED.inc("again", amount=len(tasks) - first)
 
 
 def _within(requests: Sequence[ReserveRequest], room: int) -> list[ReserveRequest]:
@@ -126,7 +136,8 @@ def _fetch_more(
     try:
         return _fetch_and_lease(queue, requests, asking).tasks
     except (QueueError, Error) as error:
-        logger.warning("reserve.no_more", count=len(requests), error=repr(error)[:500])
+        jobs = [request.job_id for request in requests]
+        logger.warning("reserve.no_more", job_ids=jobs, count=len(requests), error=repr(error)[:500])
         return []
 
 
@@ -157,7 +168,8 @@ def _settle(queue: TaskQueueManager, actions: Sequence[Action]) -> None:
     try:
         queue.settle(actions)
     except QueueError as error:
-        logger.warning("reserve.not_settled", count=len(actions), error=error.message)
+        jobs = sorted({action.delivery.job_id for action in actions})
+        logger.warning("reserve.not_settled", job_ids=jobs, count=len(actions), error=error.message)
 
 
 def _decide(messages: Sequence[ReservedMessage], asking: _Asking) -> _Decisions:

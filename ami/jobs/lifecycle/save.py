@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
+from structlog.contextvars import bound_contextvars
 
 from ami.base.database import rows
 from ami.base.failpoints import hit
@@ -53,6 +54,11 @@ def save_inbox_row(inbox_id: int) -> bool:
     row = inbox.claim(inbox_id)
     if row is None:
         return False
+    with bound_contextvars(job_id=row.job_id):
+        return _save_claimed(row)
+
+
+def _save_claimed(row: ClaimedRow) -> bool:
     hit("save.claimed")
     try:
         items = _readable_items(row)

@@ -8,6 +8,7 @@ from ami.jobs.models.health_report import HealthReport
 from ami.jobs.models.inbox import InboxEntry
 from ami.jobs.models.job import Job
 from ami.jobs.models.log import JobLog
+from ami.jobs.models.notification import Notification, Webhook
 from ami.jobs.models.sample import JobSample
 from ami.jobs.models.stage import JobStage
 from ami.jobs.models.task import JobTask
@@ -25,4 +26,6 @@ __all__ = [
     "JobSample",
     "JobStage",
     "JobTask",
+    "Notification",
+    "Webhook",
 ]

@@ -73,6 +73,7 @@ class Job(TimestampedModel):
         validators=[MinValueValidator(PRIORITY_MIN), MaxValueValidator(PRIORITY_MAX)],
         help_text="Its weight, 1 to 100, when workers could take tasks of several jobs.",
     )
+    notify_by_email = models.BooleanField(default=False, help_text="Write to its creator when it ends.")
     params = models.JSONField(default=dict, blank=True)
     result = models.JSONField(null=True, blank=True)
     diagnostics = models.JSONField(default=list, blank=True, help_text="What health checks noticed.")
@@ -122,6 +123,7 @@ class Job(TimestampedModel):
         ordering: ClassVar[list[str]] = ["-created_at", "-pk"]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["-created_at", "-id"], name="job_newest_first"),
+            models.Index(fields=["status", "dispatch_mode"], name="job_by_state"),
             models.Index(
                 fields=["pipeline", "id"],
                 condition=Q(status__in=["PENDING", "STARTED", "RETRY"]),

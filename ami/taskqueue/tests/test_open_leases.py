@@ -17,9 +17,9 @@ pytestmark = pytest.mark.integration
 Leases = OpenLeases | MemoryOpenLeases
 
 
-def lease(image: int, attempt: int = 1) -> Lease:
+def lease(image: int, attempt: int = 1, job: int = 7) -> Lease:
     """A lease on an image."""
-    return Lease(7, 1, image, attempt, "service:1", DeliveryRef(7, 1, 1, image, 1, 1, 0))
+    return Lease(job, 1, image, attempt, "service:1", DeliveryRef(job, 1, 1, image, 1, 1, 0))
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -66,6 +66,23 @@ def test_the_attempt_tells_leases_on_one_image_apart(leases: Leases, holder: str
     leases.add([holder], [lease(1, attempt=2)], seconds=60)
     leases.remove([holder], [lease(1, attempt=1)])
     assert leases.counts([holder]) == {holder: 1}
+
+
+def test_what_is_out_of_a_job_is_known_with_the_lease_that_ends_first(leases: Leases, holder: str) -> None:
+    job, other = 10**9 + uuid.uuid4().int % 10**9, 10**9 - 1
+    with time_machine.travel("2026-06-01T12:00:00Z", tick=False) as traveller:
+        leases.add([holder], [lease(1, job=job), lease(2, job=job)], seconds=10)
+        traveller.shift(4)
+        leases.add([holder], [lease(3, job=job)], seconds=10)
+        found = leases.of_jobs([job, other])
+        assert found[job].images == 3
+        assert found[job].first_ends_in == pytest.approx(6)
+        assert (found[other].images, found[other].first_ends_in) == (0, None)
+        leases.remove([holder], [lease(1, job=job), lease(2, job=job)])
+        assert leases.of_jobs([job])[job].images == 1
+        traveller.shift(11)
+        assert leases.of_jobs([job])[job].images == 0
+        assert leases.of_jobs([]) == {}
 
 
 def test_a_holder_who_holds_nothing_any_more_leaves_nothing_behind(

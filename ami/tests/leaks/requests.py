@@ -7,8 +7,12 @@ from typing import Any
 from django.test import Client, TestCase
 
 from ami.base.tests.servers import http_service
+from ami.jobs.lifecycle.cancel import cancel_job
+from ami.jobs.lifecycle.create import create_job
 from ami.jobs.lifecycle.dispatch import dispatch_job
 from ami.jobs.lifecycle.enqueue import run_job
+from ami.jobs.models import Notification
+from ami.jobs.notifying.deliver import deliver
 from ami.ml.tests.factories import make_service
 from ami.tests.leaks.scene import CLOSED, HOST, Scene, caller
 from ami.users.api.serializers import LoginSerializer
@@ -124,7 +128,24 @@ def push_services(it: Scene) -> list[str]:
     for url in (f"https://ami:{key}@gpu.example.org", f"ftp://gpu.example.org/?token={key}"):
         refused = superuser.patch(f"{address}/?project_id={project.pk}", {"endpoint_url": url})
         assert refused.status_code == 400
-    return ["service.check_failed", "/moths/readyz"]
+    return ["service.check_failed"]
+
+
+def webhooks(it: Scene) -> list[str]:
+    """A webhook with a secret in the path of its address, that cannot be told that a job was cancelled."""
+    it.settings.OUTGOING_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    manager, project = it.tenants.clients["manager"], it.tenants.project
+    with http_service() as there:
+        for url in (there.url, f"http://{CLOSED}"):
+            body = {"name": "Chat", "url": f"{url}/services/{it.secret()}"}
+            made = manager.post(f"/api/v2/projects/{project.pk}/webhooks/", body).json()
+            it.secret(made["secret"].removeprefix("whsec_"))
+        job = create_job(name="Night", project=project, source_image_single=it.tenants.capture)
+        cancel_job(job.pk)
+        for key in Notification.objects.filter(job=job).values_list("pk", flat=True):
+            deliver(key)
+    assert len(there.asked) == 1
+    return ["could not be told"]
 
 
 def failed_jobs(it: Scene) -> list[str]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from django.contrib.admin.models import LogEntry
 
-from ami.jobs.models import Attempt, JobLog, JobTask
+from ami.jobs.models import Attempt, JobLog, JobTask, Notification
 
 NOT_TO_BE_READ = 12
 """Characters of a secret that may not be seen in a row: half a secret helps who guesses the rest."""
@@ -28,7 +28,9 @@ class Sinks:
         """All of it. What is quoted in JSON comes twice: as it was written, and without the quoting."""
         written = self.stderr.getvalue()
         mails = [f"{mail.subject}\n{mail.message()}" for mail in self._mails]
-        rows = [str(list(model.objects.values())) for model in (JobLog, JobTask, Attempt, LogEntry)]
+        rows = [
+            str(list(model.objects.values())) for model in (JobLog, JobTask, Attempt, Notification, LogEntry)
+        ]
         return "\n".join([written, *map(_unquoted, written.splitlines()), *mails, *rows])
 
 

@@ -40,6 +40,7 @@ KEYS = [
     "user_permissions",
     "priority",
     "waiting_for",
+    "notify_by_email",
 ]
 UTC_WITH_MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 

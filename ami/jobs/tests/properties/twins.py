@@ -22,6 +22,7 @@ from ami.taskqueue import (
     DeliveryRef,
     Nak,
     OpenLeases,
+    Pace,
     PendingStateUnavailable,
     QueueUnavailable,
     ReservedMessage,
@@ -171,6 +172,7 @@ class Twins(Servers):
         patch.setattr(QueueRuntime, "call", _must_not_be_called)
         patch.setattr(pending, "shared_client", lambda: None)
         patch.setattr(open_leases, "shared_client", lambda: None)
+        patch.setattr(Pace, "note", lambda *_: None)
 
     def lose_consumer(self, job_id: int, epoch: int) -> None:
         self.queue.lose_consumer(job_id)

@@ -1,0 +1,1 @@
+"""Tells people and webhooks that a job ended (docs/howto/notifications.md)."""
