@@ -16,7 +16,8 @@ PAGE = ROOT / "docs" / "reference" / "chaos-report.md"
 
 HEAD = """# Chaos report
 
-Written by the command below; do not edit it. How to run and read it: [Chaos](../howto/operate/chaos.md).
+What became of jobs while AMI was broken on purpose. Written by the command below; do not edit it. How to run
+and read it: [Break it on purpose](../howto/operate/chaos.md).
 
     {command}
 

@@ -81,6 +81,7 @@ class Report:
         logins = self.logins
         screen.say()
         rows = [
+            ("Pages", self.addresses["start"]),
             ("Captures", self.addresses["captures"]),
             ("API docs", self.addresses["docs"]),
             ("Admin", self.addresses["admin"]),

@@ -27,7 +27,7 @@ def draw_sheets(folder: Path, numbers: list[int], *, tell: Callable[[int], None]
     folder.mkdir(parents=True, exist_ok=True)
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="draw")
     try:
-        drawn = pool.map(lambda number: _draw(_file(folder, number), FIRST_SEED + number), numbers)
+        drawn = pool.map(lambda number: _draw(_file(folder, number), number), numbers)
         for done, _ in enumerate(drawn, start=1):
             tell(done)
     finally:
@@ -36,12 +36,15 @@ def draw_sheets(folder: Path, numbers: list[int], *, tell: Callable[[int], None]
 
 def _file(folder: Path, number: int) -> Path:
     """Named after the time at which a camera would have taken it, so that captures have one."""
-    taken_at = FIRST_NIGHT + number * PAUSE
-    return folder / f"{taken_at:%Y%m%d%H%M%S}-sheet.jpg"
+    return folder / f"{_taken_at(number):%Y%m%d%H%M%S}-sheet.jpg"
 
 
-def _draw(file: Path, seed: int) -> None:
-    sheet, _ = make_sheet(seed, size=SIZE)
+def _taken_at(number: int) -> datetime:
+    return FIRST_NIGHT + number * PAUSE
+
+
+def _draw(file: Path, number: int) -> None:
+    sheet, _ = make_sheet(FIRST_SEED + number, size=SIZE, taken_at=_taken_at(number))
     unfinished = file.with_suffix(".unfinished")
     sheet.save(unfinished, format="JPEG", quality=90)
     unfinished.replace(file)

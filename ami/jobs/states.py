@@ -76,6 +76,18 @@ class TaskState(IntEnum):
 
 OPEN = (TaskState.PENDING, TaskState.RECEIVED)
 
+OUTCOMES = (TaskState.PROCESSED, TaskState.FAILED, TaskState.CANCELLED)
+"""How the story of an image in a run may end."""
+
+TASK_ALLOWED: dict[TaskState, frozenset[TaskState]] = {
+    TaskState.PENDING: frozenset({TaskState.RECEIVED, TaskState.FAILED, TaskState.CANCELLED}),
+    TaskState.RECEIVED: frozenset({TaskState.PROCESSED, TaskState.FAILED}),
+    TaskState.PROCESSED: frozenset({TaskState.PENDING}),
+    TaskState.FAILED: frozenset({TaskState.PENDING}),
+    TaskState.CANCELLED: frozenset({TaskState.PENDING}),
+}
+"""The only changes of a ledger row; those out of an outcome belong to retry alone."""
+
 
 class ErrorCode(TextChoices):
     """Why an image failed."""

@@ -39,7 +39,7 @@ DRAWING_SIDE = 2000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 not everything worked, 2 wrong use."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(handlers=[log_handler()], level=logging.DEBUG if options.verbose else logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     logging.getLogger("PIL").setLevel(logging.WARNING)
@@ -193,7 +193,8 @@ def _quit() -> None:
     os._exit(0)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line of `ami-worker`."""
     parser = argparse.ArgumentParser(prog="ami-worker", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -7,6 +7,8 @@ Only the insects have boxes. The same seed makes the same sheet.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -24,9 +26,12 @@ VISIBLE = 96
 
 
 def make_sheet(
-    seed: int, size: tuple[int, int] = (1600, 1200), insects: int = 12
+    seed: int, size: tuple[int, int] = (1600, 1200), insects: int = 12, taken_at: datetime | None = None
 ) -> tuple[Image.Image, list[Box]]:
-    """An RGB photograph of this width and height, and the boxes of its insects; fewer if there is no room."""
+    """An RGB photograph of this width and height, and the boxes of its insects; fewer if there is no room.
+
+    `taken_at`: what the camera prints into the corner; left out, it is by chance.
+    """
     rng = np.random.default_rng(seed)
     light = _illumination(rng, size)
     sheet = Image.fromarray(np.clip(light * 255, 0, 255).astype(np.uint8))
@@ -39,7 +44,7 @@ def make_sheet(
         if corner is not None:
             boxes.append(_paste(rng, sheet, sprite, corner))
     photograph = _photograph(rng, sheet)
-    _print_date(rng, photograph)
+    _print_date(photograph, taken_at or _some_night(rng))
     return photograph, boxes
 
 
@@ -132,13 +137,16 @@ def _photograph(rng: np.random.Generator, sheet: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(blurred + cloth[..., None] + grain, 0, 255).astype(np.uint8))
 
 
-def _print_date(rng: np.random.Generator, photograph: Image.Image) -> None:
+def _some_night(rng: np.random.Generator) -> datetime:
+    return datetime(2026, 7, int(rng.integers(1, 29)), 23, int(rng.integers(0, 60)))  # noqa: DTZ001 - a camera's
+
+
+def _print_date(photograph: Image.Image, taken_at: datetime) -> None:
     """The date and time that many cameras print into the lower right corner."""
-    day, minute = int(rng.integers(1, 29)), int(rng.integers(0, 60))
     font = ImageFont.load_default(size=max(10, round(max(photograph.size) / 130)))
     ImageDraw.Draw(photograph).text(
         (photograph.width - 6, photograph.height - 4),
-        f"2026-07-{day:02d} 23:{minute:02d}:00",
+        f"{taken_at:%Y-%m-%d %H:%M:%S}",
         fill="white",
         stroke_fill="black",
         stroke_width=1,

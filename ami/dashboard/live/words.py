@@ -7,6 +7,7 @@ from datetime import timedelta
 from ami.dashboard.live.pace import Pace
 
 _STEPS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+SHORT = "less than a minute"
 
 
 def duration(length: timedelta | float) -> str:
@@ -23,7 +24,7 @@ def duration(length: timedelta | float) -> str:
 def about(seconds: float) -> str:
     """A duration that nobody knows to the second: its largest unit, rounded."""
     if seconds < 60:
-        return "less than a minute"
+        return SHORT
     size, name = next(step for step in _STEPS if seconds >= 1.5 * step[0] or step[1] == "minute")
     number = round(seconds / size)
     return f"{number} {name}{'' if number == 1 else 's'}"
@@ -42,5 +43,5 @@ def eta(pace: Pace) -> str:
     """How long it will take yet, and how sure that is."""
     soonest, latest = about(pace.soonest), about(pace.latest)
     if soonest == latest or pace.is_sure:
-        return f"about {latest} to go"
+        return f"{latest if latest == SHORT else f'about {latest}'} to go"
     return f"{soonest} to {latest} to go (workers are not steady)"

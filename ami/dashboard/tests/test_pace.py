@@ -103,6 +103,7 @@ def test_rates_are_said_in_a_unit_that_can_be_pictured(per_second: float, said: 
 
 def test_an_unsure_end_is_a_range() -> None:
     assert words.eta(Pace(1, 600, 600)) == "about 10 minutes to go"
+    assert words.eta(Pace(1, 30, 30)) == "less than a minute to go"
     assert words.eta(Pace(1, 240, 720)) == "4 minutes to 12 minutes to go (workers are not steady)"
 
 

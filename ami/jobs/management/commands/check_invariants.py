@@ -38,7 +38,7 @@ class Command(BaseCommand):
         for violation in found:
             self.stdout.write(str(violation))
         if found:
-            raise CommandError(f"{len(found)} violations.")
+            raise CommandError(f"{len(found)} violations. What to do: docs/howto/operate/violations.md")
         self.stdout.write("All invariants hold.")
 
     def _leftovers(self) -> list[Violation]:

@@ -22,9 +22,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run and print."""
+        unfixable = 0
         for name in [options["check"]] if options["check"] else CHECKS:
             report = run_check(name, dry_run=options["dry_run"])
+            unfixable += report.unfixable
             self.stdout.write(f"{name}: {_words(report, options['dry_run'])}")
+        if unfixable:
+            self.stdout.write("What to do: docs/howto/operate/warnings.md, health checks")
 
 
 def _words(report: Report, dry_run: bool) -> str:

@@ -34,3 +34,4 @@ class Command(BaseCommand):
             self.stdout.write(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         else:
             self.stdout.write(text_of(found))
+            self.stdout.write("\nWhat to do about it: docs/howto/operate/stuck-job.md")
