@@ -72,7 +72,7 @@ class Tenants:
         cache.clear()  # logins are throttled per account and address
         self.mark = f"Mark{next(_numbers)}q"
         self.log_line = f"Line{self.mark}"
-        self.bucket_key = f"BucketKey{next(_numbers)}q"
+        self.bucket_key = f"BucketKey{next(_numbers):07d}"  # letters and digits that base64 allows, too
         self.project = make_project(name=self.mark, draft=draft)
         self.users = {who: make_user(name=who) for who in ("outsider", *ROLES)}
         self.users["superuser"] = make_user(name="superuser", is_superuser=True, is_staff=True)

@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from ami.dashboard.live.job import look_at
 from ami.dashboard.live.memory import remembered
 from ami.dashboard.live.passes import Pass, issue
-from ami.dashboard.live.reach import BELIEVED_SECONDS, believed_reach, person
+from ami.dashboard.live.reach import BELIEVED_SECONDS, person, reach_of
 from ami.dashboard.live.shared import Fragment, fragment, renewed, shared
 from ami.dashboard.offers import offer_of
 from ami.dashboard.pages import page
@@ -39,12 +39,10 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
 def follow(user_id: int, what: str) -> Fragment | None:
     """The moving part of the page of job `what`; None if it is hidden from the person, or gone."""
     pk = int(what)
-    rights = remembered(f"job-rights:{user_id}:{pk}", lambda: _rights(user_id, pk), seconds=BELIEVED_SECONDS)
-    if rights is None:
-        return None
     try:
+        rights = remembered(f"rights:{user_id}:{pk}", lambda: _rights(user_id, pk), seconds=BELIEVED_SECONDS)
         return shared(_key(pk, rights), lambda: _look(pk, rights), seconds=FRESH_SECONDS)
-    except Job.DoesNotExist:
+    except Job.DoesNotExist:  # is not remembered: the job may be new
         return None
 
 
@@ -52,12 +50,11 @@ Rights = tuple[bool, bool]
 """Whether the person may read logs and names, and whether the person may run the job."""
 
 
-def _rights(user_id: int, pk: int) -> Rights | None:
-    reach = believed_reach(user_id)
-    found = Job.objects.filter(pk=pk, project__in=reach.visible).first()
-    if found is None:
-        return None
-    return found.project_id in reach.inner, may_run(Access(person(user_id)), found)
+def _rights(user_id: int, pk: int) -> Rights:
+    user = person(user_id)
+    reach = reach_of(user)
+    found = Job.objects.get(pk=pk, project__in=reach.visible)
+    return found.project_id in reach.inner, may_run(Access(user), found)
 
 
 def _key(pk: int, rights: Rights) -> str:

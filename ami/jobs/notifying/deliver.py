@@ -65,8 +65,11 @@ def _claim() -> list[UUID]:
 def _in_thread(key: UUID, context: Context) -> None:
     try:
         context.run(deliver, key)
-    except Exception:  # one that breaks something keeps no other waiting; its claim runs out
+    except Exception as error:  # one that breaks something keeps no other waiting; its claim runs out
         logger.exception("notification.broken", notification_id=str(key))
+        Notification.objects.filter(
+            pk=key, state=NotificationState.WAITING, tries__gte=settings.NOTIFICATION_MAX_TRIES
+        ).update(state=NotificationState.GAVE_UP, last_error=type(error).__name__)
     finally:
         connection.close()
 

@@ -34,7 +34,7 @@ from ami.jobs.tests.world import World
 pytestmark = [pytest.mark.integration, pytest.mark.property]
 
 LEASE_SECONDS = 300.0
-EXAMPLES = int(os.environ.get("AMI_PROPERTY_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("AMI_PROPERTY_EXAMPLES", "25"))
 STEPS = int(os.environ.get("AMI_PROPERTY_STEPS", "30"))
 SEED = os.environ.get("AMI_PROPERTY_SEED")
 REPLAY = os.environ.get("AMI_PROPERTY_REPLAY")
