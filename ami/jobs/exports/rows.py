@@ -117,7 +117,7 @@ WITH chunk AS MATERIALIZED (SELECT id FROM ({scope}) AS s WHERE id > %(after)s A
 SELECT c.id, c.path, c.public_base_url, c.timestamp, c.width, c.height, c.deployment_id,
     COALESCE(s.name, ''), s.latitude, s.longitude, COALESCE(s.time_zone, ''), COALESCE(place.name, ''),
     COALESCE(device.name, ''), (SELECT count(*) FROM ml_detection d WHERE d.source_image_id = c.id)
-FROM chunk JOIN main_sourceimage c ON c.id = chunk.id
+FROM chunk CROSS JOIN LATERAL (SELECT * FROM main_sourceimage i WHERE i.id = chunk.id OFFSET 0) c
 LEFT JOIN main_deployment s ON s.id = c.deployment_id
 LEFT JOIN main_site place ON place.id = s.research_site_id
 LEFT JOIN main_device device ON device.id = s.device_id

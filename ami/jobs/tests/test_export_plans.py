@@ -30,6 +30,12 @@ SELECT %(job)s, c.id, c.id, 1, 2, 1, 0, 0, '', '', '', 0, 0 FROM main_sourceimag
 WHERE c.project_id = %(project)s
 """
 
+_TAKEN_FOR_EMPTY = """
+UPDATE pg_class SET reltuples = 0, relpages = 1000
+WHERE relname IN ('main_sourceimage', 'main_sourceimagecollection_images', 'jobs_jobtask', 'ml_detection')
+"""
+"""As after a vacuum of tables that were empty then."""
+
 
 @pytest.fixture
 def scopes(light_world: World) -> list[Scope]:
@@ -51,8 +57,13 @@ def test_a_step_touches_what_it_exports(
 ) -> None:
     if counted:
         execute("ANALYZE main_sourceimage, main_sourceimagecollection_images, jobs_jobtask, ml_detection")
+    else:
+        execute(_TAKEN_FOR_EMPTY)
     monkeypatch.setattr(reading, "CAPTURES_AT_ONCE", CHUNK)
     execute(reading._BY_INDEX)
+    # Where Postgres knows nothing of the tables it may sort the captures of a project for each step, but never
+    # read a table for each capture.
+    most = 20 * CHUNK if counted else 20 * CHUNK + 2 * CAPTURES
     for scope in scopes:
         (middle,) = rows(
             f"SELECT id FROM ({scope.sql}) s ORDER BY id OFFSET {CAPTURES // 2} LIMIT 1",
@@ -66,7 +77,7 @@ def test_a_step_touches_what_it_exports(
         touched = rows_touched(reading._CAPTURES.format(scope=scope.sql), scope.parameters | named)
         ids = [capture.id for capture in chunk.captures]
         touched += rows_touched(reading._FOUND, {"captures": ids, "algorithms": scope.algorithms})
-        assert touched < 20 * CHUNK, scope.title
+        assert touched < most, scope.title
 
 
 def rows_touched(sql: str, parameters: dict[str, Any]) -> int:

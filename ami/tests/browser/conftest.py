@@ -33,9 +33,12 @@ def pictures() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, without a window."""
+    """The system's Chromium, without a window; a new one for each test.
+
+    While it is open, an event loop runs in this thread, and tests beside these want one of their own.
+    """
     path = find_chromium()
     if path is None:
         pytest.skip(NO_CHROMIUM)
