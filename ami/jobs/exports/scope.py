@@ -88,7 +88,7 @@ def _of_job(job: Job) -> Scope:
         raise InvalidInput(
             f"The job {job.pk} has no pipeline (any more); export its capture set or the project instead."
         )
-    sql = """SELECT t.image_id AS id FROM jobs_jobtask t JOIN main_sourceimage c ON c.id = t.image_id
-        WHERE t.job_id = %(job)s"""
+    sql = """SELECT t.image_id AS id FROM jobs_jobtask t WHERE t.job_id = %(job)s
+        AND EXISTS (SELECT 1 FROM main_sourceimage c WHERE c.id = t.image_id OFFSET 0)"""
     algorithms = sorted(job.pipeline.algorithms.values_list("pk", flat=True))
     return Scope(sql, {"job": job.pk}, algorithms, f"job {job.pk} {job.name}")

@@ -61,8 +61,8 @@ def test_a_step_touches_what_it_exports(
         execute(_TAKEN_FOR_EMPTY)
     monkeypatch.setattr(reading, "CAPTURES_AT_ONCE", CHUNK)
     execute(reading._BY_INDEX)
-    # Where Postgres knows nothing of the tables it may sort the captures of a project for each step, but never
-    # read a table for each capture.
+    # Where Postgres knows nothing of the tables it may sort the captures of a project for each step, but
+    # never read a table for each capture.
     most = 20 * CHUNK if counted else 20 * CHUNK + 2 * CAPTURES
     for scope in scopes:
         (middle,) = rows(
