@@ -21,11 +21,15 @@ from collections.abc import Sequence
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ami.bench.programs import start_programs
 from ami.embedded.processes import ProcessGroup
 from ami.embedded.stack import Stack
+
+if TYPE_CHECKING:
+    from ami.bench.platform import BenchPlatform
 
 FAST, SLOW, GROWTH = 2.0, 10.0, 1.5
 """Seconds between two questions of a page: `live.js` has the same."""
@@ -131,13 +135,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _round(
-    platform: object, url: str, arguments: argparse.Namespace, pids: dict[str, list[int]], pages: int
+    platform: BenchPlatform, url: str, arguments: argparse.Namespace, pids: dict[str, list[int]], pages: int
 ) -> tuple[float, dict[int, int]]:
-    from ami.bench.platform import BenchPlatform  # noqa: PLC0415
-    from ami.bench.visiting import addresses  # noqa: PLC0415
+    from ami.bench.visiting import addresses  # noqa: PLC0415 - needs Django, as above
 
-    if not isinstance(platform, BenchPlatform):
-        raise TypeError(platform)
     if not pages:
         return platform.round(url, arguments, pids)["images_per_second"], {}
     spawn = multiprocessing.get_context("spawn")

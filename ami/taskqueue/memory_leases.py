@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ami.taskqueue.errors import PendingStateUnavailable
 from ami.taskqueue.leases import Lease
-from ami.taskqueue.open_leases import HeldOfJob
+from ami.taskqueue.open_leases import HeldOfJob, holder_of_job, members
 
 Member = tuple[int, int, int]
 Ends = dict[Member, float]
@@ -32,14 +32,14 @@ class MemoryOpenLeases:
     def add(self, holders: Sequence[str], leases: Sequence[Lease], *, seconds: float) -> None:
         if leases:
             self._check()
-        for holder, members in _members(holders, leases).items():
-            self._held.setdefault(holder, {}).update(dict.fromkeys(members, self._clock() + seconds))
+        for holder, theirs in members(holders, leases, _member).items():
+            self._held.setdefault(holder, {}).update(dict.fromkeys(theirs, self._clock() + seconds))
 
     def remove(self, holders: Sequence[str], leases: Sequence[Lease]) -> None:
         if leases:
             self._check()
-        for holder, members in _members(holders, leases).items():
-            for member in members:
+        for holder, theirs in members(holders, leases, _member).items():
+            for member in theirs:
                 self._ends(holder).pop(member, None)
 
     def of_jobs(self, job_ids: Sequence[int]) -> dict[int, HeldOfJob]:
@@ -47,7 +47,9 @@ class MemoryOpenLeases:
             return {}
         self._check()
         now = self._clock()
-        held = {job_id: [e for e in self._ends(_job(job_id)).values() if e >= now] for job_id in job_ids}
+        held = {
+            job_id: [e for e in self._ends(holder_of_job(job_id)).values() if e >= now] for job_id in job_ids
+        }
         return {
             job_id: HeldOfJob(len(ends), min(ends) - now if ends else None) for job_id, ends in held.items()
         }
@@ -62,18 +64,6 @@ class MemoryOpenLeases:
     def _check(self) -> None:
         if not self.available:
             raise PendingStateUnavailable
-
-
-def _members(holders: Sequence[str], leases: Sequence[Lease]) -> dict[str, list[Member]]:
-    everything = [_member(lease) for lease in leases]
-    found = dict.fromkeys(holders, everything)
-    for lease, member in zip(leases, everything, strict=True):
-        found.setdefault(_job(lease.job_id), []).append(member)
-    return found
-
-
-def _job(job_id: int) -> str:
-    return f"job:{job_id}"
 
 
 def _member(lease: Lease) -> Member:

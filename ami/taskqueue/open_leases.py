@@ -7,14 +7,16 @@ out by itself. It is an index of the ledger, not the truth: without Redis there 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import redis
 
 from ami.taskqueue.leases import Lease
 from ami.taskqueue.redis_client import redis_errors, shared_client
 
+MemberT = TypeVar("MemberT")
 _KEPT_SECONDS = 60.0
 """How long a key outlives the last lease in it."""
 
@@ -50,9 +52,9 @@ class OpenLeases:
             return
         now = time.time()
         with redis_errors(), self._client.pipeline(transaction=False) as pipe:
-            for holder, members in _members(holders, leases).items():
+            for holder, theirs in members(holders, leases, _member).items():
                 pipe.zremrangebyscore(_key(holder), "-inf", now)
-                pipe.zadd(_key(holder), dict.fromkeys(members, now + seconds))
+                pipe.zadd(_key(holder), dict.fromkeys(theirs, now + seconds))
                 pipe.expire(_key(holder), int(seconds + _KEPT_SECONDS))
             pipe.execute()
 
@@ -61,8 +63,8 @@ class OpenLeases:
         if not leases:
             return
         with redis_errors(), self._client.pipeline(transaction=False) as pipe:
-            for holder, members in _members(holders, leases).items():
-                pipe.zrem(_key(holder), *members)
+            for holder, theirs in members(holders, leases, _member).items():
+                pipe.zrem(_key(holder), *theirs)
             pipe.execute()
 
     def of_jobs(self, job_ids: Sequence[int]) -> dict[int, HeldOfJob]:
@@ -72,7 +74,7 @@ class OpenLeases:
         now = time.time()
         with redis_errors(), self._client.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
-                key = _key(_job(job_id))
+                key = _key(holder_of_job(job_id))
                 pipe.zcount(key, now, "+inf")
                 pipe.zrange(key, now, "+inf", byscore=True, offset=0, num=1, withscores=True)
             answers = pipe.execute()
@@ -82,16 +84,19 @@ class OpenLeases:
         }
 
 
-def _members(holders: Sequence[str], leases: Sequence[Lease]) -> dict[str, list[str]]:
+def members(
+    holders: Sequence[str], leases: Sequence[Lease], member: Callable[[Lease], MemberT]
+) -> dict[str, list[MemberT]]:
     """Everybody in whose set these leases are: each holder has all of them, each job its own."""
-    everything = [_member(lease) for lease in leases]
+    everything = [member(lease) for lease in leases]
     found = dict.fromkeys(holders, everything)
-    for lease, member in zip(leases, everything, strict=True):
-        found.setdefault(_job(lease.job_id), []).append(member)
+    for lease, one in zip(leases, everything, strict=True):
+        found.setdefault(holder_of_job(lease.job_id), []).append(one)
     return found
 
 
-def _job(job_id: int) -> str:
+def holder_of_job(job_id: int) -> str:
+    """The name of the set in which all leases of a job are."""
     return f"job:{job_id}"
 
 
