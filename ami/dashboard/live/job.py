@@ -46,8 +46,6 @@ class JobView:
     eta: str
     chart: Chart | None
     workers: list[JobContribution]
-    most: int
-    """What the busiest worker did, so that the others can be compared with it."""
     reasons: list[Reason]
     log: list[JobLog]
 
@@ -80,7 +78,6 @@ def look_at(job: Job) -> JobView:
         words.eta(pace) if pace else "",
         _chart(course),
         workers,
-        max((each.processed + each.failed for each in workers), default=0),
         reasons_of(job.pk),
         list(JobLog.objects.filter(job=job).order_by("-created_at", "-pk")[:LOG_LINES]),
     )
